@@ -1,0 +1,98 @@
+"""The calls to AWS that the data path makes, and how they fail, whichever client carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsSettings:
+    """How to reach an account: each as in the AWS CLI, None where boto3's own chain decides."""
+
+    region: str | None = None
+    profile: str | None = None
+    role_arn: str | None = None
+    endpoint_url: str | None = None
+
+
+class Operation(Enum):
+    """The operations in use: ``(service, name in the API)``."""
+
+    QUERY = ("dynamodb", "Query")
+    SCAN = ("dynamodb", "Scan")
+    BATCH_GET_ITEM = ("dynamodb", "BatchGetItem")
+    TRANSACT_WRITE_ITEMS = ("dynamodb", "TransactWriteItems")
+    UPDATE_ITEM = ("dynamodb", "UpdateItem")
+    GENERATE_DATA_KEY = ("kms", "GenerateDataKey")
+    DECRYPT = ("kms", "Decrypt")
+    RE_ENCRYPT = ("kms", "ReEncrypt")
+    GET_CALLER_IDENTITY = ("sts", "GetCallerIdentity")
+
+    @property
+    def service(self) -> str:
+        """The service's name in AWS's own spelling."""
+        return self.value[0]
+
+    @property
+    def action(self) -> str:
+        """The operation's name in the API."""
+        return self.value[1]
+
+
+class Failure(StrEnum):
+    """What a failed call leaves open."""
+
+    REJECTED = "rejected"
+    """AWS said no; asking again gives the same answer."""
+
+    THROTTLED = "throttled"
+    """AWS asked to slow down; nothing was done."""
+
+    UNREACHABLE = "unreachable"
+    """No connection came about; nothing was done."""
+
+    AMBIGUOUS = "ambiguous"
+    """The request may have been carried out: a timeout, a reset connection, a server's own failure."""
+
+
+class CallError(Exception):
+    """One failed call, in AWS's words. Stores and key providers turn it into the public errors.
+
+    ``code`` is the AWS error code (or the client's exception for a call that got no answer); ``reasons`` are a
+    cancelled transaction's codes, one for each action, in order.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        failure: Failure,
+        code: str,
+        message: str,
+        *,
+        reasons: Sequence[str] = (),
+    ) -> None:
+        super().__init__(f"{operation.action}: {code}: {message}")
+        self.operation = operation
+        self.failure = failure
+        self.code = code
+        self.message = message
+        self.reasons = tuple(reasons)
+
+
+class Transport(Protocol):
+    """Carries out single calls. Makes one attempt each: patience is :mod:`dynastash.aws.retry`'s.
+
+    Requests and replies are the API's own shapes, binary as ``bytes``. Safe to use from several threads.
+    """
+
+    @property
+    def region(self) -> str:
+        """The Region that calls go to."""
+        ...
+
+    def call(self, operation: Operation, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The reply, or :class:`CallError`; or :class:`~dynastash.errors.ConfigError` where no call can be made."""
+        ...

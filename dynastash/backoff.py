@@ -1,0 +1,39 @@
+"""Waiting between attempts: full jitter up to a deadline.
+
+Measured in the design with 32 writers on one secret: 50 ms doubling up to 1 s, 30 s in all, lets every put land.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from dynastash.clock import Clock
+
+DEADLINE: Final = 30.0
+_BASE: Final = 0.05
+_CAP: Final = 1.0
+_JITTER = random.SystemRandom()
+
+
+class Backoff:
+    """One operation's patience. ``deadline`` is in seconds from the construction on."""
+
+    def __init__(self, clock: Clock, deadline: float = DEADLINE) -> None:
+        self._clock = clock
+        self._ends = clock.monotonic() + deadline
+        self._ceiling = _BASE
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the deadline; negative behind it."""
+        return self._ends - self._clock.monotonic()
+
+    def pause(self) -> bool:
+        """Wait before another attempt and return True, or return False where none would start in time."""
+        delay = _JITTER.uniform(0, self._ceiling)
+        self._ceiling = min(self._ceiling * 2, _CAP)
+        if delay >= self.remaining:
+            return False
+        self._clock.sleep(delay)
+        return True

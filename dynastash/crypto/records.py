@@ -1,0 +1,425 @@
+"""Between the items that a store holds and the records that the rules think in (docs/format-v1.md, section 4).
+
+Decoding checks types, lengths and ranges and nothing else: it runs before any key is at hand, on whatever a hostile
+table holds, and raises only :class:`FormatError` and :class:`UnsupportedFormatError`. Whether a record is authentic
+is for :mod:`dynastash.crypto.envelope` to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from dynastash.crypto.aead import NONCE, TAG
+from dynastash.crypto.kdf import SUITE
+from dynastash.crypto.padding import LARGEST, SMALLEST
+from dynastash.crypto.transcript import binary, integer, utf8
+from dynastash.errors import FormatError, InvalidNameError, UnsupportedFormatError
+from dynastash.models import (
+    MAX_COMMENT,
+    MAX_CONTENT_TYPE,
+    MAX_PAIRS,
+    MAX_PAIRS_BYTES,
+    MAX_VERSION,
+    RESERVED,
+    AttributeValue,
+    Head,
+    Item,
+    State,
+    check_name,
+    namespace_of,
+)
+
+FORMAT: Final = 1
+HEAD: Final = "~head"
+"""Sort key of a head. ``~`` sorts after ``v``, so one descending Query gives the head and the newest version."""
+
+MAX_ROTATION_BYTES: Final = 4096
+MAX_NUMBERS: Final = 512
+MAX_WRAPPED: Final = 6144  # what KMS Decrypt takes
+MAX_KEY_ID: Final = 2048
+MAX_ID_BYTES: Final = 16
+SALT: Final = 32
+MAC: Final = 64
+MAX_EPOCH_MS: Final = 253_402_300_799_999  # the end of the year 9999, as far as datetime goes
+MAX_EPOCH_S: Final = MAX_EPOCH_MS // 1000
+
+_VERSION_KEY = re.compile(r"v#([0-9]{10})")
+_T = TypeVar("_T")
+
+
+def version_key(version: int) -> str:
+    """Sort key of a version: ``v#`` and ten digits."""
+    return f"v#{version:010d}"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """A live version, decoded and still sealed. ``item`` is what the MAC covers, unknown attributes included."""
+
+    name: str
+    number: int
+    id: bytes = field(repr=False)
+    salt: bytes = field(repr=False)
+    nonce: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)
+    mac: bytes = field(repr=False)
+    wrapped_key: bytes = field(repr=False)
+    metadata: VersionMetadata
+    item: Item = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionMetadata:
+    """What a version's record says in the clear; of a tombstone, what is left of it."""
+
+    name: str
+    number: int
+    created_ms: int
+    created_by: str
+    key_id: str | None = None
+    comment: str | None = None
+    content_type: str | None = None
+    expires_at: int | None = None
+    context: Mapping[str, str] = field(default_factory=dict)
+    rewrapped_ms: int | None = None
+    destroyed_ms: int | None = None
+    destroyed_by: str | None = None
+
+
+class _Reader:
+    """Takes attributes out of an item one by one, checking each."""
+
+    def __init__(self, item: Item) -> None:
+        if not isinstance(item, Mapping):
+            raise FormatError("the record is not a map of attributes")
+        self._item = item
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._item
+
+    def required(self, name: str, read: Callable[[object], _T]) -> _T:
+        found = self.optional(name, read)
+        if found is None:
+            raise FormatError(f"the record has no {name}")
+        return found
+
+    def optional(self, name: str, read: Callable[[object], _T]) -> _T | None:
+        if name not in self._item:
+            return None
+        try:
+            return read(self._item[name])
+        except FormatError as error:
+            raise FormatError(f"{name}: {error}") from None
+
+
+def _typed(kind: str, convert: Callable[[Any], _T]) -> Callable[[object], _T]:
+    def read(value: object) -> _T:
+        if not isinstance(value, Mapping) or len(value) != 1 or kind not in value:
+            raise FormatError(f"the attribute is not of type {kind}")
+        return convert(value[kind])
+
+    return read
+
+
+def _text(maximum: int, minimum: int = 0) -> Callable[[object], str]:
+    def convert(content: object) -> str:
+        if not minimum <= len(utf8(content)) <= maximum:
+            raise FormatError("the text is too long or too short")
+        return str(content)
+
+    return _typed("S", convert)
+
+
+def _whole(minimum: int, maximum: int) -> Callable[[object], int]:
+    def convert(content: object) -> int:
+        number = integer(content)
+        if not minimum <= number <= maximum:
+            raise FormatError("the number is out of range")
+        return number
+
+    return _typed("N", convert)
+
+
+def _bytes(minimum: int, maximum: int | None = None) -> Callable[[object], bytes]:
+    def convert(content: object) -> bytes:
+        data = binary(content)
+        if not minimum <= len(data) <= (minimum if maximum is None else maximum):
+            raise FormatError("the binary has a wrong length")
+        return data
+
+    return _typed("B", convert)
+
+
+def _numbers(content: object) -> frozenset[int]:
+    if not isinstance(content, list | tuple | set | frozenset) or not 0 < len(content) <= MAX_NUMBERS:
+        raise FormatError("the set is empty, malformed or too large")
+    numbers = frozenset(integer(member) for member in content)
+    if len(numbers) != len(content) or not all(1 <= number <= MAX_VERSION for number in numbers):
+        raise FormatError("the set has a member twice or out of range")
+    return numbers
+
+
+def _pairs(content: object) -> dict[str, str]:
+    if not isinstance(content, Mapping) or not 0 < len(content) <= MAX_PAIRS:
+        raise FormatError("the map is empty, malformed or too large")
+    text = _text(MAX_PAIRS_BYTES)
+    pairs = {key: text(value) for key, value in content.items()}
+    if sum(len(utf8(key)) + len(utf8(value)) for key, value in pairs.items()) > MAX_PAIRS_BYTES:
+        raise FormatError("the map is too large")
+    return pairs
+
+
+def _context(content: object) -> dict[str, str]:
+    pairs = _pairs(content)
+    if any(key.startswith(RESERVED) for key in pairs):
+        raise FormatError("the context has a reserved key")
+    return pairs
+
+
+def _map(content: object) -> Item:
+    if not isinstance(content, Mapping):
+        raise FormatError("the map is malformed")
+    return content
+
+
+_NAME = _text(512, 1)
+_AUTHOR = _text(2048)
+_STAMP_MS = _whole(0, MAX_EPOCH_MS)
+_STAMP_S = _whole(0, MAX_EPOCH_S)
+_NUMBER = _whole(1, MAX_VERSION)
+_SET = _typed("NS", _numbers)
+_TAGS = _typed("M", _pairs)
+_CONTEXT = _typed("M", _context)
+_MAP = _typed("M", _map)
+
+_TOMBSTONE: Final = frozenset(
+    ("name", "record", "format", "version", "id", "created_at", "created_by", "destroyed_at", "destroyed_by", "ttl")
+)
+
+
+def key_of(item: Item) -> tuple[str, str]:
+    """The item's own ``(name, record)``."""
+    reader = _Reader(item)
+    name = reader.required("name", _NAME)
+    try:
+        check_name(name)
+    except InvalidNameError:
+        raise FormatError("the record's name is not a secret's name") from None
+    return name, reader.required("record", _text(64, 1))
+
+
+def is_tombstone(item: Item) -> bool:
+    """Whether the item says that its version was destroyed."""
+    return "destroyed_at" in item and "ciphertext" not in item
+
+
+def _identity(reader: _Reader, item: Item) -> tuple[str, int]:
+    """Format, name and number, in agreement with the sort key."""
+    _check_format(reader)
+    name, record = key_of(item)
+    number = reader.required("version", _NUMBER)
+    if record != version_key(number):
+        raise FormatError("the record's sort key and version disagree")
+    return name, number
+
+
+def _check_format(reader: _Reader) -> None:
+    if (found := reader.required("format", _typed("N", integer))) != FORMAT:
+        raise UnsupportedFormatError(
+            f"the record is of format {found}, which this release does not know", hint="upgrade dynastash"
+        )
+
+
+def decode_version(item: Item) -> VersionRecord:
+    """A live version record."""
+    reader = _Reader(item)
+    name, number = _identity(reader, item)
+    if reader.required("suite", _bytes(1, 16)) != SUITE:
+        raise UnsupportedFormatError("the record is of a suite that this release does not know")
+    for forbidden in ("ttl", "destroyed_at", "destroyed_by"):
+        if forbidden in reader:
+            raise FormatError(f"a live record carries {forbidden}")
+    return VersionRecord(
+        name=name,
+        number=number,
+        id=reader.required("id", _bytes(MAX_ID_BYTES)),
+        salt=reader.required("salt", _bytes(SALT)),
+        nonce=reader.required("nonce", _bytes(NONCE)),
+        ciphertext=reader.required("ciphertext", _bytes(SMALLEST + TAG, LARGEST + TAG)),
+        mac=reader.required("mac", _bytes(MAC)),
+        wrapped_key=reader.required("wrapped_key", _bytes(1, MAX_WRAPPED)),
+        metadata=VersionMetadata(
+            key_id=reader.required("key_id", _text(MAX_KEY_ID, 1)), **_described(reader, name, number)
+        ),
+        item=item,
+    )
+
+
+def decode_metadata(item: Item) -> VersionMetadata:
+    """A version's public part: of a live record without its binary attributes, or of a tombstone."""
+    reader = _Reader(item)
+    name, number = _identity(reader, item)
+    if is_tombstone(item):
+        if not _TOMBSTONE.issuperset(item):
+            raise FormatError("a tombstone carries more than a tombstone does")
+        return VersionMetadata(
+            name=name,
+            number=number,
+            created_ms=reader.required("created_at", _STAMP_MS),
+            created_by=reader.required("created_by", _AUTHOR),
+            destroyed_ms=reader.required("destroyed_at", _STAMP_MS),
+            destroyed_by=reader.required("destroyed_by", _AUTHOR),
+        )
+    return VersionMetadata(key_id=reader.optional("key_id", _text(MAX_KEY_ID, 1)), **_described(reader, name, number))
+
+
+def _described(reader: _Reader, name: str, number: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "number": number,
+        "created_ms": reader.required("created_at", _STAMP_MS),
+        "created_by": reader.required("created_by", _AUTHOR),
+        "comment": reader.optional("comment", _text(MAX_COMMENT)),
+        "content_type": reader.optional("content_type", _text(MAX_CONTENT_TYPE)),
+        "expires_at": reader.optional("expires_at", _STAMP_S),
+        "context": reader.optional("context", _CONTEXT) or {},
+        "rewrapped_ms": reader.optional("rewrapped_at", _STAMP_MS),
+    }
+
+
+def decode_head(item: Item) -> Head:
+    """A head."""
+    reader = _Reader(item)
+    _check_format(reader)
+    name, record = key_of(item)
+    if record != HEAD:
+        raise FormatError("the head's sort key is not a head's")
+    if reader.required("namespace", _NAME) != namespace_of(name):
+        raise FormatError("the head stands in another namespace than its name")
+    last = reader.required("last", _NUMBER)
+    try:
+        state = State(reader.required("state", _text(32)))
+    except ValueError:
+        raise FormatError("state: the head is in an unknown state") from None
+    stage = _whole(1, last)
+    seal = reader.optional("seal", _bytes(MAC))
+    head = Head(
+        name=name,
+        last=last,
+        revision=reader.required("revision", _whole(1, 10**37)),
+        pruned_below=reader.required("pruned_below", _NUMBER),
+        state=state,
+        created_ms=reader.required("created_at", _STAMP_MS),
+        updated_ms=reader.required("updated_at", _STAMP_MS),
+        updated_by=reader.required("updated_by", _AUTHOR),
+        current=reader.optional("current", stage),
+        pending=reader.optional("pending", stage),
+        previous=reader.optional("previous", stage),
+        destroyed=reader.optional("destroyed", _SET) or frozenset(),
+        disabled=reader.optional("disabled", _SET) or frozenset(),
+        deleted_at=reader.optional("deleted_at", _STAMP_S),
+        purge_at=reader.optional("purge_at", _STAMP_S),
+        comment=reader.optional("comment", _text(MAX_COMMENT)),
+        expires_at=reader.optional("expires_at", _STAMP_S),
+        tags=reader.optional("tags", _TAGS) or {},
+        rotation=reader.optional("rotation", _MAP) or {},
+        extra={key: value for key, value in item.items() if key not in _HEAD_ATTRIBUTES},
+        seal=seal,
+    )
+    if state is not State.DESTROYED and (seal is None or head.sealing_version is None):
+        raise FormatError("the head has no seal, or no version to check it with")
+    return head
+
+
+def text(content: str) -> AttributeValue:
+    """An S attribute."""
+    return {"S": content}
+
+
+def number(content: int) -> AttributeValue:
+    """An N attribute."""
+    return {"N": str(content)}
+
+
+def blob(content: bytes) -> AttributeValue:
+    """A B attribute."""
+    return {"B": content}
+
+
+def pairs(content: Mapping[str, str]) -> AttributeValue:
+    """An M attribute of S."""
+    return {"M": {key: text(value) for key, value in content.items()}}
+
+
+def _number_set(content: Collection[int]) -> AttributeValue:
+    return {"NS": [str(member) for member in sorted(content)]}
+
+
+# Attribute name → the head's field and how to write it. One table for both directions' names.
+_HEAD_FIELDS: Final[tuple[tuple[str, str, Callable[[Any], AttributeValue]], ...]] = (
+    ("name", "name", text),
+    ("last", "last", number),
+    ("revision", "revision", number),
+    ("pruned_below", "pruned_below", number),
+    ("state", "state", text),
+    ("created_at", "created_ms", number),
+    ("updated_at", "updated_ms", number),
+    ("updated_by", "updated_by", text),
+    ("current", "current", number),
+    ("pending", "pending", number),
+    ("previous", "previous", number),
+    ("destroyed", "destroyed", _number_set),
+    ("disabled", "disabled", _number_set),
+    ("deleted_at", "deleted_at", number),
+    ("purge_at", "purge_at", number),
+    ("comment", "comment", text),
+    ("expires_at", "expires_at", number),
+    ("tags", "tags", pairs),
+    ("rotation", "rotation", lambda content: {"M": dict(content)}),
+    ("seal", "seal", blob),
+)
+_HEAD_ATTRIBUTES: Final = frozenset(name for name, _, _ in _HEAD_FIELDS) | {"record", "format", "namespace"}
+
+
+def encode_head(head: Head) -> dict[str, AttributeValue]:
+    """The item of a head; absent stages, empty sets and empty maps are left out."""
+    item: dict[str, AttributeValue] = dict(head.extra)
+    item |= {"record": text(HEAD), "format": number(FORMAT), "namespace": text(namespace_of(head.name))}
+    for attribute, name, write in _HEAD_FIELDS:
+        value = getattr(head, name)
+        if value is not None and value != {} and value != frozenset():
+            item[attribute] = write(value)
+    return item
+
+
+def encode_version(metadata: VersionMetadata, **binaries: bytes) -> dict[str, AttributeValue]:
+    """The item of a live version, without its MAC: public attributes from ``metadata``, the rest as given."""
+    item: dict[str, AttributeValue] = {
+        "name": text(metadata.name),
+        "record": text(version_key(metadata.number)),
+        "format": number(FORMAT),
+        "suite": blob(SUITE),
+        "version": number(metadata.number),
+        "created_at": number(metadata.created_ms),
+        "created_by": text(metadata.created_by),
+    }
+    if metadata.key_id is not None:
+        item["key_id"] = text(metadata.key_id)
+    if metadata.comment is not None:
+        item["comment"] = text(metadata.comment)
+    if metadata.content_type is not None:
+        item["content_type"] = text(metadata.content_type)
+    if metadata.expires_at is not None:
+        item["expires_at"] = number(metadata.expires_at)
+    if metadata.context:
+        item["context"] = pairs(metadata.context)
+    return item | {name: blob(content) for name, content in binaries.items()}
+
+
+def parse_version_key(record: str) -> int | None:
+    """The number in a version's sort key, or None for any other sort key."""
+    match = _VERSION_KEY.fullmatch(record)
+    return int(match[1]) if match else None

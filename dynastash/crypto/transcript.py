@@ -1,0 +1,116 @@
+"""The canonical bytes of a record: what its MAC and a head's seal are computed over (docs/format-v1.md, section 5).
+
+Two records have the same transcript only if they are equal as DynamoDB items: each part is preceded by its type and
+its length, attributes and map keys are sorted by their bytes, sets by their members.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from dynastash.errors import FormatError
+from dynastash.models import Item
+
+MAX_DEPTH: Final = 32
+"""DynamoDB nests no deeper; a limit keeps a hostile record from exhausting the stack."""
+
+_CANONICAL_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
+_MAX_DIGITS: Final = 39  # DynamoDB's numbers carry 38 digits, and a sign
+
+
+def length_prefixed(data: bytes) -> bytes:
+    """``LP(x)``: the length as a big-endian u32, then the bytes."""
+    return len(data).to_bytes(4, "big") + data
+
+
+def transcript(domain: bytes, environment: str, item: Item, *, without: Collection[str] = ()) -> bytes:
+    """``T(domain, item)``. Attributes named in ``without`` are left out, at the top level only.
+
+    Raises :class:`FormatError` for a number that is not a canonical integer, a duplicate or empty set, an unknown
+    type, or nesting deeper than DynamoDB allows.
+    """
+    covered = {name: value for name, value in item.items() if name not in without}
+    return domain + length_prefixed(utf8(environment)) + _pairs(covered, 0)
+
+
+def integer(text: object) -> int:
+    """The integer that ``text`` spells canonically (``0|-?[1-9][0-9]*``); anything else is :class:`FormatError`."""
+    if not isinstance(text, str) or len(text) > _MAX_DIGITS or not _CANONICAL_INTEGER.fullmatch(text):
+        raise FormatError("a number in the record is not a canonical integer")
+    return int(text)
+
+
+def utf8(text: object) -> bytes:
+    """UTF-8 without normalization; :class:`FormatError` for anything that is not text."""
+    if not isinstance(text, str):
+        raise FormatError("an attribute that should be text is not")
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise FormatError("an attribute holds text that is not unicode") from None
+
+
+def _pairs(pairs: Mapping[str, Any], depth: int) -> bytes:
+    encoded = sorted(((utf8(name), value) for name, value in pairs.items()), key=lambda pair: pair[0])
+    return _count(pairs) + b"".join(length_prefixed(name) + _value(value, depth) for name, value in encoded)
+
+
+def _value(value: object, depth: int) -> bytes:
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise FormatError("an attribute does not have exactly one type")
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return b"S" + length_prefixed(utf8(content))
+        case "N":
+            integer(content)
+            return b"N" + length_prefixed(content.encode("ascii"))
+        case "B":
+            return b"B" + length_prefixed(binary(content))
+        case "BOOL" if isinstance(content, bool):
+            return b"T\x01" if content else b"T\x00"
+        case "NULL" if content is True:
+            return b"0"
+        case "NS":
+            numbers = sorted(integer(member) for member in _members(content))
+            return b"n" + _count(numbers) + b"".join(length_prefixed(str(number).encode()) for number in numbers)
+        case "SS":
+            strings = sorted(utf8(member) for member in _members(content))
+            return b"s" + _count(strings) + b"".join(length_prefixed(string) for string in strings)
+        case "M" if isinstance(content, Mapping):
+            return b"M" + _pairs(content, _deeper(depth))
+        case "L" if isinstance(content, list | tuple):
+            below = _deeper(depth)
+            return b"L" + _count(content) + b"".join(_value(member, below) for member in content)
+    raise FormatError("an attribute is of a type that the format does not have")
+
+
+def binary(content: object) -> bytes:
+    """``content`` as bytes; :class:`FormatError` for anything else."""
+    if not isinstance(content, bytes):
+        raise FormatError("an attribute that should be binary is not")
+    return content
+
+
+def _members(content: object) -> Collection[Any]:
+    if not isinstance(content, list | tuple | set | frozenset) or not content:
+        raise FormatError("a set in the record is empty or malformed")
+    try:
+        distinct = len(set(content)) == len(content)
+    except TypeError:
+        raise FormatError("a set in the record has a malformed member") from None
+    if not distinct:
+        raise FormatError("a set in the record has a member twice")
+    return content
+
+
+def _deeper(depth: int) -> int:
+    if depth >= MAX_DEPTH:
+        raise FormatError("the record is nested too deeply")
+    return depth + 1
+
+
+def _count(members: Collection[object]) -> bytes:
+    return len(members).to_bytes(4, "big")

@@ -1,0 +1,206 @@
+"""Every exception that dynastash raises on purpose.
+
+::
+
+    DynastashError                 .hint: one sentence of advice, or None
+    ├─ ConfigError
+    │  └─ CredentialsError         no usable AWS credentials: missing, expired, incomplete
+    ├─ InvalidNameError            (also ValueError)
+    ├─ InvalidArgumentError        (also ValueError) an argument outside its documented range
+    ├─ ValueTooLargeError          (also ValueError)
+    ├─ NotFoundError               (also LookupError)
+    │  ├─ SecretNotFoundError
+    │  └─ VersionNotFoundError     a version or a stage
+    ├─ ConflictError               lost the conditional write; a rotation is pending
+    │  ├─ SecretDeletedError       undelete first
+    │  └─ SecretDestroyedError     recreate on purpose
+    ├─ ExpiredError
+    ├─ EnvelopeError               what the store returned is not what dynastash wrote
+    │  ├─ FormatError
+    │  ├─ UnsupportedFormatError
+    │  ├─ IntegrityError
+    │  └─ RollbackError
+    ├─ KeyProviderError
+    │  ├─ KeyAccessDeniedError
+    │  ├─ KeyUnavailableError      disabled, pending deletion, missing, throttled, out of reach
+    │  ├─ ContextMismatchError     the wrapped key belongs to another record, or was altered
+    │  └─ UntrustedKeyError        wrapped under a key that this environment does not trust
+    ├─ StoreError                  .code: the AWS error code, or None
+    │  ├─ StoreNotFoundError
+    │  ├─ StoreAccessDeniedError
+    │  └─ StoreUnavailableError    throttled, out of reach, busy, full
+    ├─ PartialError                .failures: name → error; nothing was returned
+    ├─ RotationError               .step
+    └─ DeployError
+
+Messages are lower case, end without a full stop and never contain a value. Advice goes into ``hint``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class DynastashError(Exception):
+    """Root of the tree.
+
+    ``hint`` is one sentence that says what to do next, or None where the message already does.
+    """
+
+    hint: str | None
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigError(DynastashError):
+    """The configuration is missing something, contradicts itself or cannot be read."""
+
+
+class CredentialsError(ConfigError):
+    """AWS credentials are missing, incomplete or expired."""
+
+
+class InvalidNameError(DynastashError, ValueError):
+    """A secret's or an environment's name is outside its alphabet."""
+
+
+class InvalidArgumentError(DynastashError, ValueError):
+    """An argument is outside the range that its documentation gives."""
+
+
+class ValueTooLargeError(DynastashError, ValueError):
+    """A value or one of its attributes exceeds the limit of the record format."""
+
+
+class NotFoundError(DynastashError, LookupError):
+    """Something that was asked for by name does not exist."""
+
+
+class SecretNotFoundError(NotFoundError):
+    """No secret has this name."""
+
+
+class VersionNotFoundError(NotFoundError):
+    """The secret exists; the version or the stage asked for does not."""
+
+
+class ConflictError(DynastashError):
+    """The secret is not in the state that the operation requires; nothing was written."""
+
+
+class SecretDeletedError(ConflictError):
+    """The secret, or the version asked for, is deleted and can still be undeleted."""
+
+
+class SecretDestroyedError(ConflictError):
+    """The secret was destroyed for good."""
+
+
+class ExpiredError(DynastashError):
+    """The version's ``expires_at`` has passed."""
+
+
+class EnvelopeError(DynastashError):
+    """A record is not what dynastash wrote."""
+
+
+class FormatError(EnvelopeError):
+    """A record's shape is wrong: a type, a length, a missing or impossible attribute."""
+
+
+class UnsupportedFormatError(EnvelopeError):
+    """A record of a format or suite that this release does not know."""
+
+
+class IntegrityError(EnvelopeError):
+    """A record or a secret's head fails authentication."""
+
+
+class RollbackError(EnvelopeError):
+    """The store shows an earlier state of a secret than this process has already seen."""
+
+
+class KeyProviderError(DynastashError):
+    """The key provider refused or failed.
+
+    ``code`` is the provider's own error code, where there is one.
+    """
+
+    code: str | None
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class KeyAccessDeniedError(KeyProviderError):
+    """The caller may not use the key for this record."""
+
+
+class KeyUnavailableError(KeyProviderError):
+    """The key cannot be used now: disabled, pending deletion, missing, throttled, or out of reach."""
+
+
+class ContextMismatchError(KeyProviderError):
+    """The wrapped key does not belong to this record: its encryption context differs, or it was altered."""
+
+
+class UntrustedKeyError(KeyProviderError):
+    """The data key is wrapped under a key that this environment does not trust."""
+
+
+class StoreError(DynastashError):
+    """The store refused or failed.
+
+    ``code`` is the AWS (or SQLite) error code, where there is one.
+    """
+
+    code: str | None
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class StoreNotFoundError(StoreError):
+    """The table does not exist, or is not a table of dynastash's shape."""
+
+
+class StoreAccessDeniedError(StoreError):
+    """The caller may not do this on the table or file."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store is throttled, busy, full or out of reach."""
+
+
+class PartialError(DynastashError):
+    """Some of the secrets asked for could not be had; none was returned.
+
+    ``failures`` maps each failing name to its error.
+    """
+
+    failures: Mapping[str, DynastashError]
+
+    def __init__(self, message: str, failures: Mapping[str, DynastashError], *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.failures = dict(failures)
+
+
+class RotationError(DynastashError):
+    """A rotation stopped; the current version is still current.
+
+    ``step`` is ``create``, ``set``, ``test`` or ``finish``.
+    """
+
+    step: str
+
+    def __init__(self, message: str, *, step: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.step = step
+
+
+class DeployError(DynastashError):
+    """A stack could not be created or updated."""

@@ -1,0 +1,77 @@
+"""Known-answer files of record format v1, and the reader that runs them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dynastash.crypto import envelope, records
+from dynastash.errors import EnvelopeError
+from dynastash.models import DataKey, Item
+
+PUBLISHED = Path(__file__).with_name("format-v1.json")
+
+
+def load_item(item: dict[str, Any]) -> Item:
+    """A vector's item with base64 turned into bytes wherever DynamoDB would have binary."""
+
+    def attribute(value: Any) -> Any:
+        if not isinstance(value, dict) or len(value) != 1:
+            return value
+        ((kind, content),) = value.items()
+        if kind == "B" and isinstance(content, str):
+            return {"B": base64.b64decode(content, validate=True)}
+        if kind == "BS" and isinstance(content, list):
+            return {"BS": [base64.b64decode(member, validate=True) for member in content]}
+        if kind == "M" and isinstance(content, dict):
+            return {"M": {key: attribute(member) for key, member in content.items()}}
+        if kind == "L" and isinstance(content, list):
+            return {"L": [attribute(member) for member in content]}
+        return value
+
+    return {key: attribute(value) for key, value in item.items()}
+
+
+def run_version(case: dict[str, Any]) -> str | None:
+    """None if the case comes out as it says; else what went wrong."""
+    data_key = DataKey(bytes.fromhex(case["data_key"]))
+    try:
+        _, value, _ = envelope.open_version(
+            case["env"], case["name"], case["version"], load_item(case["item"]), data_key
+        )
+    except EnvelopeError as error:
+        return None if case["result"] == "reject" else f"refused: {error}"
+    if case["result"] != "ok":
+        return "accepted"
+    return None if value.expose() == base64.b64decode(case["value"]) else "opened to another value"
+
+
+def run_head(case: dict[str, Any]) -> str | None:
+    """None if the case comes out as it says; else what went wrong."""
+    data_key = DataKey(bytes.fromhex(case["data_key"]))
+    try:
+        record = records.decode_version(load_item(case["item"]))
+        record, _, keys = envelope.open_version(case["env"], case["name"], record.number, record.item, data_key)
+        item = load_item(case["head"])
+        head = records.decode_head(item)
+        if (head.name, head.sealing_version) != (case["name"], record.number):
+            return None if case["result"] == "reject" else "the head is another secret's or version's"
+        envelope.check_seal(case["env"], head, item, keys)
+    except EnvelopeError as error:
+        return None if case["result"] == "reject" else f"refused: {error}"
+    return None if case["result"] == "ok" else "accepted"
+
+
+def cases(path: Path) -> Iterator[tuple[str, str, str | None]]:
+    """Run a file: ``(id, why, failure or None)`` for each case. Anything but our own errors is a failure too."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    for kind, run in (("vectors", run_version), ("heads", run_head)):
+        for case in document.get(kind, []):
+            try:
+                failure = run(case)
+            except Exception as error:
+                failure = f"raised {type(error).__name__}: {error}"
+            yield case["id"], case.get("why", ""), failure
