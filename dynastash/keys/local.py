@@ -1,0 +1,190 @@
+"""The embedded key provider: a 32-byte key-encryption key that stands in a file, in the environment or in a keyring.
+
+A wrapped key is ``01 | 12-byte nonce | ciphertext | tag``, AES-256-GCM with the encryption context as associated
+data (docs/format-v1.md, section 2).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dynastash.crypto import aead
+from dynastash.crypto.transcript import length_prefixed, utf8
+from dynastash.errors import (
+    ConfigError,
+    ContextMismatchError,
+    IntegrityError,
+    KeyUnavailableError,
+    UntrustedKeyError,
+)
+from dynastash.models import Context, DataKey, WrappedKey
+
+_AAD: Final = b"dynastash/v1/local\x00"
+_FORMAT: Final = b"\x01"
+_WRAPPED: Final = len(_FORMAT) + aead.NONCE + 32 + aead.TAG
+
+
+class LocalKeys:
+    """Wraps data keys under a key-encryption key held in this process."""
+
+    concurrency = 1
+
+    def __init__(self, key: DataKey, *, description: str = "a local key") -> None:
+        self._key = key
+        # Names the key without saying anything about it; for display, and to tell a wrong key from a wrong record.
+        self._key_id = "local:" + hashlib.sha256(_AAD + b"id\x00" + key.expose()).hexdigest()[:16]
+        self._description = description
+
+    @property
+    def description(self) -> str:
+        return self._description
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._key_id})"
+
+    def generate(self, context: Context) -> tuple[DataKey, WrappedKey]:
+        data_key = DataKey(secrets.token_bytes(32))
+        return data_key, self._wrap(data_key, context)
+
+    def unwrap(self, wrapped: WrappedKey, context: Context) -> DataKey:
+        blob = wrapped.blob
+        if len(blob) != _WRAPPED or blob[:1] != _FORMAT:
+            raise self._refusal(wrapped, context)
+        nonce, ciphertext = blob[1 : 1 + aead.NONCE], blob[1 + aead.NONCE :]
+        try:
+            return DataKey(aead.decrypt(self._key.expose(), nonce, ciphertext, _associated(context)))
+        except IntegrityError:
+            raise self._refusal(wrapped, context) from None
+
+    def rewrap(self, wrapped: WrappedKey, context: Context) -> WrappedKey:
+        return self._wrap(self.unwrap(wrapped, context), context)
+
+    def _wrap(self, data_key: DataKey, context: Context) -> WrappedKey:
+        nonce = secrets.token_bytes(aead.NONCE)
+        ciphertext = aead.encrypt(self._key.expose(), nonce, data_key.expose(), _associated(context))
+        return WrappedKey(_FORMAT + nonce + ciphertext, self._key_id)
+
+    def _refusal(self, wrapped: WrappedKey, context: Context) -> ContextMismatchError | UntrustedKeyError:
+        # key_id is anybody's word: it chooses between two refusals and nothing else.
+        record = f"version {context.version} of {context.name}"
+        if wrapped.key_id != self._key_id:
+            return UntrustedKeyError(
+                f"{record} is not wrapped under {self._description}",
+                hint="restore the key-encryption key that belongs to this store",
+            )
+        return ContextMismatchError(
+            f"the wrapped key of {record} was altered or belongs to another record",
+            hint="treat the store as tampered with and restore it from a backup",
+        )
+
+
+def _associated(context: Context) -> bytes:
+    encoded = sorted((utf8(key), utf8(text)) for key, text in context.pairs().items())
+    return (
+        _AAD
+        + len(encoded).to_bytes(4, "big")
+        + b"".join(length_prefixed(key) + length_prefixed(text) for key, text in encoded)
+    )
+
+
+def key_from_text(text: str, source: str) -> DataKey:
+    """The key-encryption key that ``text`` spells in base64; ``source`` says where it came from, for the error."""
+    try:
+        return DataKey(base64.b64decode(text.strip(), validate=True))
+    except (binascii.Error, ValueError):
+        raise ConfigError(
+            f"{source} does not hold a key-encryption key",
+            hint="it is 32 bytes in base64: make one with `openssl rand -base64 32`",
+        ) from None
+
+
+def key_from_keyring(account: str, *, create: bool) -> DataKey:
+    """The key-encryption key in the operating system's keyring, made there on first use if ``create``."""
+    try:
+        import keyring
+        import keyring.errors
+    except ImportError:
+        raise ConfigError(
+            "the keyring package is not installed", hint="install it with `pip install 'dynastash[keyring]'`"
+        ) from None
+    source = f"the keyring entry dynastash / {account}"
+    try:
+        text = keyring.get_password("dynastash", account)
+        if text is None:
+            if not create:
+                raise _missing(source)
+            keyring.set_password("dynastash", account, base64.b64encode(secrets.token_bytes(32)).decode())
+            text = keyring.get_password("dynastash", account)
+    except keyring.errors.KeyringError as error:
+        raise KeyUnavailableError(
+            f"the operating system's keyring cannot be used: {type(error).__name__}",
+            hint="unlock it, or keep the key in a file by removing key = \"keyring\" from dynastash.toml",
+        ) from error
+    if text is None:
+        raise KeyUnavailableError("the operating system's keyring did not keep the key", hint="use a key file instead")
+    return key_from_text(text, source)
+
+
+def key_from_file(path: Path, *, create: bool) -> DataKey:
+    """The key-encryption key in ``path`` (mode 0600), made there on first use if ``create``.
+
+    Of several processes that find no file, one creates it and all read the same key: the file appears under its name
+    only when it is complete and on the disk.
+    """
+    try:
+        if create and not path.exists():
+            _create_key_file(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise _missing(str(path)) from None
+    except OSError as error:
+        raise KeyUnavailableError(
+            f"the key-encryption key {path} cannot be read: {error.strerror}", hint="check the file and its directory"
+        ) from error
+    with open(descriptor, "rb") as file:
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
+            raise ConfigError(
+                f"the key-encryption key {path} can be read by other users", hint=f"run `chmod 600 {path}`"
+            )
+        return key_from_text(file.read(1024).decode("ascii", "replace"), str(path))
+
+
+def _create_key_file(path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(base64.b64encode(secrets.token_bytes(32)) + b"\n")
+            file.flush()
+            os.fsync(descriptor)
+        with contextlib.suppress(FileExistsError):  # another process was first: its key is the key
+            os.link(temporary, path)
+    finally:
+        temporary.unlink()
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _missing(source: str) -> KeyUnavailableError:
+    return KeyUnavailableError(
+        f"the key-encryption key is missing: {source}",
+        hint="the store was written with it and cannot be opened without it: restore it from a backup",
+    )
+
+
+if TYPE_CHECKING:
+    from dynastash.keys.base import KeyProvider
+
+    def _conforms(keys: LocalKeys) -> KeyProvider:
+        return keys
