@@ -119,7 +119,7 @@ class _Hidden:
         return f"{type(self).__name__}(hidden)"
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and hmac.compare_digest(self._bytes, other._bytes)  # type: ignore[attr-defined]
+        return type(other) is type(self) and hmac.compare_digest(self._bytes, other._bytes)
 
     __hash__ = None  # type: ignore[assignment]
 

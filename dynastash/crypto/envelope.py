@@ -75,11 +75,15 @@ def open_version(
     for one that was altered, moved or relabelled.
     """
     record = check_identity(decode_version(item), name, number)
+    value, keys = open_record(environment, record, data_key)
+    return record, value, keys
+
+
+def open_record(environment: str, record: VersionRecord, data_key: DataKey) -> tuple[Plaintext, DerivedKeys]:
+    """Authenticate and decrypt a record that is decoded and known to be the one asked for."""
     keys = authenticate(environment, record, data_key)
-    payload = aead.decrypt(
-        keys.encryption, record.nonce, record.ciphertext, _associated(environment, name, number, record.id)
-    )
-    return record, Plaintext(padding.unpad(payload)), keys
+    associated = _associated(environment, record.name, record.number, record.id)
+    return Plaintext(padding.unpad(aead.decrypt(keys.encryption, record.nonce, record.ciphertext, associated))), keys
 
 
 def check_identity(record: VersionRecord, name: str, number: int) -> VersionRecord:

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import hashlib
-import os
 import secrets
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +22,7 @@ from dynastash.errors import (
     KeyUnavailableError,
     UntrustedKeyError,
 )
+from dynastash.files import check_private, create_once, prepare_directory
 from dynastash.models import Context, DataKey, WrappedKey
 
 _AAD: Final = b"dynastash/v1/local\x00"
@@ -126,7 +124,7 @@ def key_from_keyring(account: str, *, create: bool) -> DataKey:
     except keyring.errors.KeyringError as error:
         raise KeyUnavailableError(
             f"the operating system's keyring cannot be used: {type(error).__name__}",
-            hint="unlock it, or keep the key in a file by removing key = \"keyring\" from dynastash.toml",
+            hint='unlock it, or keep the key in a file by removing key = "keyring" from dynastash.toml',
         ) from error
     if text is None:
         raise KeyUnavailableError("the operating system's keyring did not keep the key", hint="use a key file instead")
@@ -141,39 +139,21 @@ def key_from_file(path: Path, *, create: bool) -> DataKey:
     """
     try:
         if create and not path.exists():
-            _create_key_file(path)
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            prepare_directory(path.parent)
+            create_once(path, _write_key)
+        check_private(path, "the key-encryption key")
+        text = path.read_bytes()[:1024].decode("ascii", "replace")
     except FileNotFoundError:
         raise _missing(str(path)) from None
     except OSError as error:
         raise KeyUnavailableError(
             f"the key-encryption key {path} cannot be read: {error.strerror}", hint="check the file and its directory"
         ) from error
-    with open(descriptor, "rb") as file:
-        if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
-            raise ConfigError(
-                f"the key-encryption key {path} can be read by other users", hint=f"run `chmod 600 {path}`"
-            )
-        return key_from_text(file.read(1024).decode("ascii", "replace"), str(path))
+    return key_from_text(text, str(path))
 
 
-def _create_key_file(path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(base64.b64encode(secrets.token_bytes(32)) + b"\n")
-            file.flush()
-            os.fsync(descriptor)
-        with contextlib.suppress(FileExistsError):  # another process was first: its key is the key
-            os.link(temporary, path)
-    finally:
-        temporary.unlink()
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+def _write_key(path: Path) -> None:
+    path.write_bytes(base64.b64encode(secrets.token_bytes(32)) + b"\n")
 
 
 def _missing(source: str) -> KeyUnavailableError:

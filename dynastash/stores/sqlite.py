@@ -7,11 +7,9 @@ before the call returns (WAL, ``synchronous = FULL``).
 
 from __future__ import annotations
 
-import base64
-import json
+import contextlib
 import os
 import sqlite3
-import stat
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,14 +19,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from dynastash.errors import (
     ConflictError,
     DynastashError,
-    FormatError,
     StoreAccessDeniedError,
     StoreError,
     StoreNotFoundError,
     StoreUnavailableError,
 )
+from dynastash.files import check_private, create_once, prepare_directory
 from dynastash.models import Item, WrappedKey
 from dynastash.stores.base import Change, RecordKey
+from dynastash.stores.itemjson import decode_item, encode_item
 
 _HEAD: Final = "~head"
 _APPLICATION_ID: Final = 0x64796E61  # "dyna", in the file's header: tells our files from anybody else's
@@ -37,6 +36,7 @@ _BUSY_SECONDS: Final = 30.0
 _BATCH: Final = 400  # bound parameters a statement, two a key: SQLite's oldest limit is 999
 
 _SCHEMA: Final = f"""
+BEGIN;
 CREATE TABLE records (
     name TEXT NOT NULL, record TEXT NOT NULL, item TEXT NOT NULL, PRIMARY KEY (name, record)
 ) WITHOUT ROWID, STRICT;
@@ -45,6 +45,9 @@ CREATE TABLE heads (
     record TEXT NOT NULL CHECK (record = '{_HEAD}'),
     FOREIGN KEY (name, record) REFERENCES records (name, record)
 ) WITHOUT ROWID, STRICT;
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_SCHEMA_VERSION};
+COMMIT;
 """
 
 _T = TypeVar("_T")
@@ -93,7 +96,7 @@ class SQLiteStore:
             rows = self._read(
                 f"SELECT name, record, item FROM records WHERE (name, record) IN (VALUES {places})",  # noqa: S608
                 [part for key in batch for part in key],
-                lambda row: (RecordKey(row[0], row[1]), _decode(row[2])),
+                lambda row: (RecordKey(row[0], row[1]), decode_item(row[2])),
             )
             found.update(rows)
         return found
@@ -117,17 +120,20 @@ class SQLiteStore:
         name = str(change.head["name"]["S"])
         with self._transaction() as connection:
             self._check_expected(connection, change, name)
-            connection.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (name, _HEAD, _encode(change.head)))
-            connection.execute("INSERT OR IGNORE INTO heads VALUES (?, ?)", (name, _HEAD))
+            connection.execute(
+                "INSERT INTO records VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET item = excluded.item",
+                (name, _HEAD, encode_item(change.head)),
+            )
+            connection.execute("INSERT INTO heads VALUES (?, ?) ON CONFLICT DO NOTHING", (name, _HEAD))
             for item in change.create:
                 key = _key(item)
                 if _stored(connection, key) is not None:
                     raise ConflictError(f"{key.record} of {key.name} exists already")
-                connection.execute("INSERT INTO records VALUES (?, ?, ?)", (*key, _encode(item)))
+                connection.execute("INSERT INTO records VALUES (?, ?, ?)", (*key, encode_item(item)))
             for item in change.tombstones:
                 self._expect_one(
                     connection.execute(
-                        "UPDATE records SET item = ? WHERE name = ? AND record = ?", (_encode(item), *_key(item))
+                        "UPDATE records SET item = ? WHERE name = ? AND record = ?", (encode_item(item), *_key(item))
                     ),
                     _key(item),
                 )
@@ -149,7 +155,7 @@ class SQLiteStore:
                 "rewrapped_at": {"N": str(at)},
             }
             connection.execute(
-                "UPDATE records SET item = ? WHERE name = ? AND record = ?", (_encode(changed), *key)
+                "UPDATE records SET item = ? WHERE name = ? AND record = ?", (encode_item(changed), *key)
             )
 
     @staticmethod
@@ -170,11 +176,9 @@ class SQLiteStore:
 
     @staticmethod
     def _decoded(row: tuple[Any, ...]) -> Item:
-        return _decode(row[0])
+        return decode_item(row[0])
 
-    def _read(
-        self, statement: str, parameters: Sequence[object], make: Callable[[tuple[Any, ...]], _T]
-    ) -> list[_T]:
+    def _read(self, statement: str, parameters: Sequence[object], make: Callable[[tuple[Any, ...]], _T]) -> list[_T]:
         with self._translated():
             connection = self._connection()
             if connection is None:
@@ -211,47 +215,33 @@ class SQLiteStore:
 
     def _open(self) -> sqlite3.Connection:
         prepare_directory(self._path.parent)
-        # SQLite gives its -wal and -shm files the mode of the database, so that is set before SQLite sees it.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        if stat.S_IMODE(self._path.stat().st_mode) & 0o077:
-            raise StoreAccessDeniedError(
-                f"the store {self._path} can be read by other users", hint=f"run `chmod 600 {self._path}*`"
-            )
+        if not self._path.exists():
+            create_once(self._path, _fill)
+        # SQLite gives its -wal and -shm files the mode of the database.
+        check_private(self._path, "the store")
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
+            self._check_ours(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA secure_delete = ON")
-            if not self._is_ours(connection):
-                self._create_schema(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _is_ours(self, connection: sqlite3.Connection) -> bool:
+    def _check_ours(self, connection: sqlite3.Connection) -> None:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application == _APPLICATION_ID and version == _SCHEMA_VERSION:
-            return True
-        if application == _APPLICATION_ID:
-            raise StoreError(f"the store {self._path} is of version {version}", hint="upgrade dynastash")
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if application or version or tables:
+        if application != _APPLICATION_ID:
             raise StoreNotFoundError(
                 f"{self._path} is an SQLite file, but not a dynastash store", hint="choose another path"
             )
-        return False
-
-    def _create_schema(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("BEGIN IMMEDIATE")
-        if not self._is_ours(connection):  # another process may have been first
-            for statement in _SCHEMA.strip().split(";\n"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        connection.execute("COMMIT")
+        if version != _SCHEMA_VERSION:
+            raise StoreError(
+                f"the store {self._path} is of version {version}, which this release does not know",
+                hint="upgrade dynastash",
+            )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -280,22 +270,20 @@ class SQLiteStore:
             )
         if kind in ("READONLY", "PERM", "AUTH", "CANTOPEN"):
             return StoreAccessDeniedError(
-                f"the store {self._path} cannot be written", hint="check the file's and the directory's owner", code=code
+                f"the store {self._path} cannot be written",
+                hint="check the file's and the directory's owner",
+                code=code,
             )
         if kind in ("CORRUPT", "NOTADB"):
-            return StoreError(
-                f"the store {self._path} is damaged", hint="restore the file from a backup", code=code
-            )
+            return StoreError(f"the store {self._path} is damaged", hint="restore the file from a backup", code=code)
         return StoreError(f"the store {self._path} failed", hint="see the code", code=code or type(error).__name__)
 
 
-def prepare_directory(path: Path) -> None:
-    """Make ``path`` a directory that only its owner can enter, or refuse one that others can write to."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if stat.S_IMODE(path.stat().st_mode) & 0o022:
-        raise StoreAccessDeniedError(
-            f"the directory {path} can be written by other users", hint=f"run `chmod 700 {path}`"
-        )
+def _fill(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(_SCHEMA)
 
 
 def _key(item: Item) -> RecordKey:
@@ -304,34 +292,7 @@ def _key(item: Item) -> RecordKey:
 
 def _stored(connection: sqlite3.Connection, key: RecordKey) -> Item | None:
     row = connection.execute("SELECT item FROM records WHERE name = ? AND record = ?", tuple(key)).fetchone()
-    return None if row is None else _decode(row[0])
-
-
-def _encode(item: Item) -> str:
-    def binary(value: object) -> object:
-        if isinstance(value, bytes):
-            return {"base64": base64.b64encode(value).decode("ascii")}
-        raise TypeError(f"an item cannot hold a {type(value).__name__}")
-
-    return json.dumps(item, default=binary, ensure_ascii=False, separators=(",", ":"))
-
-
-def _decode(text: str) -> Item:
-    """The item in ``text``, whatever a hostile file holds: :class:`FormatError` where it is none."""
-
-    def binary(pairs: dict[str, Any]) -> Any:
-        # Inside an attribute nothing but our own marker has exactly this one key: DynamoDB's type names are capitals.
-        if pairs.keys() == {"base64"}:
-            return base64.b64decode(pairs["base64"], validate=True)
-        return pairs
-
-    try:
-        item = json.loads(text, object_hook=binary)
-    except (ValueError, TypeError, RecursionError):
-        raise FormatError("a record in the store is not readable") from None
-    if not isinstance(item, dict):
-        raise FormatError("a record in the store is not readable")
-    return item
+    return None if row is None else decode_item(row[0])
 
 
 if TYPE_CHECKING:
