@@ -1,0 +1,69 @@
+"""What callers give, checked against the limits of the record format before anything is asked of store or keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from dynastash.errors import InvalidArgumentError, ValueTooLargeError
+from dynastash.models import MAX_COMMENT, MAX_CONTENT_TYPE, MAX_VALUE, Plaintext, Stage, check_pairs, encode
+from dynastash.stash.writer import NewVersion
+
+
+def new_version(
+    now: int,
+    value: str | bytes | Plaintext,
+    comment: str | None,
+    content_type: str | None,
+    expires_at: datetime | None,
+    tags: Mapping[str, str] | None,
+    context: Mapping[str, str] | None,
+) -> NewVersion:
+    """What :meth:`Stash.put` was given, checked; ``now`` in epoch milliseconds."""
+    return NewVersion(
+        value=_plaintext(value),
+        comment=_limited("comment", comment, MAX_COMMENT),
+        content_type=_limited("content type", content_type, MAX_CONTENT_TYPE),
+        expires_at=_expiry(expires_at, now),
+        tags=None if tags is None else check_pairs("tags", tags),
+        context=check_pairs("context", context),
+    )
+
+
+def _expiry(expires_at: datetime | None, now: int) -> int | None:
+    if expires_at is None:
+        return None
+    if expires_at.tzinfo is None:
+        raise InvalidArgumentError("the expiry has no time zone", hint="give an aware datetime, as in UTC")
+    seconds = int(expires_at.timestamp())
+    if seconds * 1000 <= now:
+        raise InvalidArgumentError("the expiry is in the past", hint="give a time to come")
+    return seconds
+
+
+def _plaintext(value: str | bytes | Plaintext) -> Plaintext:
+    if isinstance(value, str):
+        value = encode(value, "the value")
+    if isinstance(value, bytes | bytearray | memoryview):
+        value = Plaintext(bytes(value))
+    if not isinstance(value, Plaintext):
+        raise InvalidArgumentError("the value is neither text nor bytes")
+    if len(value.expose()) > MAX_VALUE:
+        raise ValueTooLargeError(
+            f"the value has {len(value.expose())} bytes", hint=f"at most {MAX_VALUE} (320 KiB) fit into one version"
+        )
+    return value
+
+
+def _limited(what: str, text: str | None, maximum: int) -> str | None:
+    if text is not None and len(encode(text, f"the {what}")) > maximum:
+        raise ValueTooLargeError(f"the {what} is too long", hint=f"at most {maximum} bytes")
+    return text or None
+
+
+def stage(wanted: Stage | str) -> Stage:
+    """The stage that ``wanted`` names."""
+    try:
+        return Stage(wanted)
+    except ValueError:
+        raise InvalidArgumentError(f"{str(wanted)[:40]!r} is not a stage", hint=f"use {', '.join(Stage)}") from None

@@ -1,0 +1,254 @@
+"""Writing: read, check, build, commit; and again where another writer was faster (docs/format-v1.md, section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
+
+from dynastash.backoff import Backoff
+from dynastash.crypto import envelope
+from dynastash.crypto.kdf import DerivedKeys
+from dynastash.crypto.records import VersionMetadata
+from dynastash.errors import ConflictError, InvalidArgumentError, SecretDeletedError, SecretNotFoundError
+from dynastash.models import MAX_VERSION, Context, Head, Item, Plaintext, State
+from dynastash.stash import parallel
+from dynastash.stash.reader import Reader, Snapshot, refuse_destroyed
+from dynastash.stores.base import Change, HeadMark
+
+_T = TypeVar("_T")
+_ABSENT: Final = 0
+"""What ``if_version`` says to require that there is no such secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVersion:
+    """What a new version shall hold, checked. ``tags`` and ``rotation`` are the secret's; None keeps what it has."""
+
+    value: Plaintext
+    comment: str | None = None
+    content_type: str | None = None
+    expires_at: int | None = None
+    context: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] | None = None
+    rotation: Item | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A version and the head with which it was committed."""
+
+    metadata: VersionMetadata
+    head: Head
+
+
+class Writer:
+    """Changes secrets of one environment, one head compare-and-swap at a time."""
+
+    def __init__(self, reader: Reader, identity: Callable[[], str]) -> None:
+        self._reader = reader
+        self._identity = identity
+
+    def put(self, name: str, new: NewVersion, *, if_version: int | None, write_only: bool) -> Written:
+        """Add a version and make it current."""
+
+        def attempt() -> Written:
+            snapshot, author = self._begin(name)
+            head = snapshot.head if snapshot is not None else None
+            self._require(name, head, if_version)
+            if snapshot is None or write_only:
+                metadata, item, keys = self._seal(name, new, head, author)
+            else:
+                _, (metadata, item, keys) = parallel.both(
+                    lambda: self._reader.trusted(snapshot),
+                    lambda: self._seal(name, new, head, author),
+                    limit=self._reader.keys.concurrency,
+                )
+            successor = self._successor(name, head, new, metadata, author, forget=write_only)
+            successor = replace(
+                successor,
+                current=metadata.number,
+                previous=head.current if head is not None else None,
+                comment=new.comment,
+                expires_at=new.expires_at,
+            )
+            return self._commit(snapshot, successor, keys, metadata, item)
+
+        return self._until_won(name, attempt)
+
+    def stage(self, name: str, new: NewVersion, *, if_version: int) -> Written:
+        """Add a version as pending; current stays. ``if_version`` is the current version that ``new`` replaces."""
+
+        def attempt() -> Written:
+            snapshot, author = self._begin(name)
+            if snapshot is None:
+                raise SecretNotFoundError(f"there is no secret {name} to rotate", hint="put or generate it first")
+            self._require(name, snapshot.head, if_version)
+            trusted, (metadata, item, _) = parallel.both(
+                lambda: self._reader.trusted(snapshot),
+                lambda: self._seal(name, new, snapshot.head, author),
+                limit=self._reader.keys.concurrency,
+            )
+            successor = self._successor(name, snapshot.head, new, metadata, author, forget=False)
+            return self._commit(snapshot, replace(successor, pending=metadata.number), trusted.keys, metadata, item)
+
+        return self._until_won(name, attempt)
+
+    def promote(self, name: str, pending: int) -> Written:
+        """Make the pending version current. Done already is done."""
+
+        def attempt() -> Written:
+            snapshot, author = self._begin(name)
+            head = self._require_pending(name, snapshot, pending, done="current")
+            assert snapshot is not None
+            opened = self._reader.open_beside(snapshot, pending)
+            metadata = opened.record.metadata
+            if head.pending is None:
+                return Written(metadata, head)
+            successor = replace(
+                self._touched(head, author),
+                previous=head.current,
+                current=pending,
+                pending=None,
+                comment=metadata.comment,
+                expires_at=metadata.expires_at,
+            )
+            return self._commit(snapshot, successor, opened.record.keys, metadata, None)
+
+        return self._until_won(name, attempt)
+
+    def abort(self, name: str, pending: int) -> Written:
+        """Take the pending stage away. The version stays, without a stage."""
+
+        def attempt() -> Written:
+            snapshot, author = self._begin(name)
+            head = self._require_pending(name, snapshot, pending)
+            assert snapshot is not None
+            if head.current is None:
+                raise ConflictError(
+                    f"{name} has only its pending version", hint=f"finish with `dynastash rotate {name} --resume`"
+                )
+            opened = self._reader.open_beside(snapshot, pending)
+            successor = replace(self._touched(head, author), pending=None)
+            return self._commit(snapshot, successor, opened.sealing.keys, opened.record.metadata, None)
+
+        return self._until_won(name, attempt)
+
+    def _begin(self, name: str) -> tuple[Snapshot | None, str]:
+        return parallel.both(lambda: self._reader.snapshot(name), self._identity, limit=self._reader.keys.concurrency)
+
+    @staticmethod
+    def _require(name: str, head: Head | None, if_version: int | None) -> None:
+        """Refuse to add a version in a state that forbids it, or where current is not what the caller expects."""
+        current = head.current if head is not None else None
+        if head is not None:
+            refuse_destroyed(head)
+            if head.state is State.DELETED:
+                raise SecretDeletedError(f"{name} is deleted", hint="undelete it, or put it under another name")
+        if if_version is not None and if_version != (current or _ABSENT):
+            found = f"is at version {current}" if current else "does not exist"
+            wanted = f"version {if_version}" if if_version else "no such secret"
+            raise ConflictError(f"{name} {found}, not {wanted}", hint=f"look at `dynastash history {name}` and decide")
+        if head is not None and head.pending is not None:
+            raise ConflictError(
+                f"a rotation of {name} is pending (version {head.pending})",
+                hint=f"finish it with `dynastash rotate {name} --resume` or end it with `--abort`",
+            )
+        if head is not None and head.last >= MAX_VERSION:
+            raise InvalidArgumentError(f"{name} has used up its version numbers", hint="use another name")
+
+    @staticmethod
+    def _require_pending(name: str, snapshot: Snapshot | None, pending: int, done: str | None = None) -> Head:
+        if snapshot is None:
+            raise SecretNotFoundError(f"there is no secret {name}")
+        head = snapshot.head
+        refuse_destroyed(head)
+        if head.state is State.DELETED:
+            raise SecretDeletedError(f"{name} is deleted", hint="undelete it first")
+        finished = head.pending is None and done is not None and head.current == pending
+        if head.pending != pending and not finished:
+            found = f"version {head.pending} is" if head.pending else "no version is"
+            raise ConflictError(
+                f"version {pending} of {name} is not pending any more: {found}",
+                hint=f"`dynastash history {name}` shows what happened",
+            )
+        return head
+
+    def _seal(
+        self, name: str, new: NewVersion, head: Head | None, author: str
+    ) -> tuple[VersionMetadata, Item, DerivedKeys]:
+        environment = self._reader.environment
+        metadata = VersionMetadata(
+            name=name,
+            number=head.last + 1 if head is not None else 1,
+            created_ms=self._reader.clock.now(),
+            created_by=author,
+            comment=new.comment,
+            content_type=new.content_type,
+            expires_at=new.expires_at,
+            context=new.context,
+        )
+        data_key, wrapped = self._reader.keys.generate(Context(environment, name, metadata.number, new.context))
+        item, keys = envelope.seal_version(environment, metadata, new.value, data_key, wrapped)
+        return replace(metadata, key_id=wrapped.key_id), item, keys
+
+    def _successor(
+        self, name: str, head: Head | None, new: NewVersion, metadata: VersionMetadata, author: str, *, forget: bool
+    ) -> Head:
+        """The next head, stages aside. ``forget`` drops what a caller without a checked seal must not vouch for."""
+        if head is None:
+            successor = Head(
+                name=name,
+                last=metadata.number,
+                revision=1,
+                pruned_below=1,
+                state=State.ACTIVE,
+                created_ms=metadata.created_ms,
+                updated_ms=metadata.created_ms,
+                updated_by=author,
+            )
+        else:
+            successor = replace(self._touched(head, author), last=metadata.number)
+            if forget:
+                successor = replace(successor, tags={}, rotation={}, disabled=frozenset(), extra={})
+        if new.tags is not None:
+            successor = replace(successor, tags=new.tags)
+        if new.rotation is not None:
+            successor = replace(successor, rotation=new.rotation)
+        return successor
+
+    def _touched(self, head: Head, author: str) -> Head:
+        return replace(
+            head, revision=head.revision + 1, updated_ms=self._reader.clock.now(), updated_by=author, seal=None
+        )
+
+    def _commit(
+        self, snapshot: Snapshot | None, head: Head, keys: DerivedKeys, metadata: VersionMetadata, item: Item | None
+    ) -> Written:
+        expected = HeadMark(snapshot.head.last, snapshot.head.revision) if snapshot is not None else None
+        change = Change(
+            head=envelope.seal_head(self._reader.environment, head, keys),
+            expected=expected,
+            create=() if item is None else (item,),
+        )
+        try:
+            self._reader.store.commit(change)
+        except ConflictError as error:
+            raise _LostRace from error
+        self._reader.seen.observe(head)
+        return Written(metadata, head)
+
+    def _until_won(self, name: str, attempt: Callable[[], _T]) -> _T:
+        backoff = Backoff(self._reader.clock)
+        while True:
+            try:
+                return attempt()
+            except _LostRace as error:
+                if not backoff.pause():
+                    raise ConflictError(
+                        f"other writers kept changing {name}; nothing was written", hint="try again later"
+                    ) from error.__cause__
+
+
+class _LostRace(Exception):
+    """Another writer changed the head between our read and our commit."""
