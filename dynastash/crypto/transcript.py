@@ -17,7 +17,7 @@ MAX_DEPTH: Final = 32
 """DynamoDB nests no deeper; a limit keeps a hostile record from exhausting the stack."""
 
 _CANONICAL_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
-_MAX_DIGITS: Final = 39  # DynamoDB's numbers carry 38 digits, and a sign
+_MAX_DIGITS: Final = 39  # no number that the format itself knows is longer, and int() takes its time over long ones
 
 
 def length_prefixed(data: bytes) -> bytes:
@@ -31,15 +31,28 @@ def transcript(domain: bytes, environment: str, item: Item, *, without: Collecti
     Raises :class:`FormatError` for a number that is not a canonical integer, a duplicate or empty set, an unknown
     type, or nesting deeper than DynamoDB allows.
     """
+    if not isinstance(item, Mapping):
+        raise FormatError("the record is not a map of attributes")
     covered = {name: value for name, value in item.items() if name not in without}
     return domain + length_prefixed(utf8(environment)) + _pairs(covered, 0)
 
 
-def integer(text: object) -> int:
-    """The integer that ``text`` spells canonically (``0|-?[1-9][0-9]*``); anything else is :class:`FormatError`."""
-    if not isinstance(text, str) or len(text) > _MAX_DIGITS or not _CANONICAL_INTEGER.fullmatch(text):
+def canonical_integer(text: object) -> str:
+    """``text`` if it spells an integer canonically (``0|-?[1-9][0-9]*``); anything else is :class:`FormatError`.
+
+    Of any length: DynamoDB keeps 38 significant digits, but a whole number may have 126 places.
+    """
+    if not isinstance(text, str) or not _CANONICAL_INTEGER.fullmatch(text):
         raise FormatError("a number in the record is not a canonical integer")
-    return int(text)
+    return text
+
+
+def integer(text: object) -> int:
+    """The number in one of the format's own attributes; :class:`FormatError` where not canonical or absurdly long."""
+    canonical = canonical_integer(text)
+    if len(canonical) > _MAX_DIGITS:
+        raise FormatError("a number in the record is out of range")
+    return int(canonical)
 
 
 def utf8(text: object) -> bytes:
@@ -54,10 +67,11 @@ def utf8(text: object) -> bytes:
 
 def _pairs(pairs: Mapping[str, Any], depth: int) -> bytes:
     encoded = sorted(((utf8(name), value) for name, value in pairs.items()), key=lambda pair: pair[0])
-    return _count(pairs) + b"".join(length_prefixed(name) + _value(value, depth) for name, value in encoded)
+    return _count(pairs) + b"".join(length_prefixed(name) + encode_value(value, depth) for name, value in encoded)
 
 
-def _value(value: object, depth: int) -> bytes:
+def encode_value(value: object, depth: int = 0) -> bytes:
+    """``V``: an attribute's type and content, ``depth`` maps and lists deep; :class:`FormatError` as above."""
     if not isinstance(value, Mapping) or len(value) != 1:
         raise FormatError("an attribute does not have exactly one type")
     ((kind, content),) = value.items()
@@ -65,8 +79,7 @@ def _value(value: object, depth: int) -> bytes:
         case "S":
             return b"S" + length_prefixed(utf8(content))
         case "N":
-            integer(content)
-            return b"N" + length_prefixed(content.encode("ascii"))
+            return b"N" + length_prefixed(canonical_integer(content).encode("ascii"))
         case "B":
             return b"B" + length_prefixed(binary(content))
         case "BOOL" if isinstance(content, bool):
@@ -74,8 +87,8 @@ def _value(value: object, depth: int) -> bytes:
         case "NULL" if content is True:
             return b"0"
         case "NS":
-            numbers = sorted(integer(member) for member in _members(content))
-            return b"n" + _count(numbers) + b"".join(length_prefixed(str(number).encode()) for number in numbers)
+            numbers = _ascending([canonical_integer(member) for member in _members(content)])
+            return b"n" + _count(numbers) + b"".join(length_prefixed(number.encode("ascii")) for number in numbers)
         case "SS":
             strings = sorted(utf8(member) for member in _members(content))
             return b"s" + _count(strings) + b"".join(length_prefixed(string) for string in strings)
@@ -83,7 +96,7 @@ def _value(value: object, depth: int) -> bytes:
             return b"M" + _pairs(content, _deeper(depth))
         case "L" if isinstance(content, list | tuple):
             below = _deeper(depth)
-            return b"L" + _count(content) + b"".join(_value(member, below) for member in content)
+            return b"L" + _count(content) + b"".join(encode_value(member, below) for member in content)
     raise FormatError("an attribute is of a type that the format does not have")
 
 
@@ -104,6 +117,16 @@ def _members(content: object) -> Collection[Any]:
     if not distinct:
         raise FormatError("a set in the record has a member twice")
     return content
+
+
+def _ascending(numbers: list[str]) -> list[str]:
+    """Canonical integers in numeric order: among those of one sign, the longer one is the further from zero."""
+
+    def magnitude(number: str) -> tuple[int, str]:
+        return len(number), number
+
+    negative = sorted((number for number in numbers if number.startswith("-")), key=magnitude, reverse=True)
+    return negative + sorted((number for number in numbers if not number.startswith("-")), key=magnitude)
 
 
 def _deeper(depth: int) -> int:
