@@ -10,6 +10,8 @@ import base64
 import binascii
 import hashlib
 import secrets
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,14 +33,17 @@ _WRAPPED: Final = len(_FORMAT) + aead.NONCE + 32 + aead.TAG
 
 
 class LocalKeys:
-    """Wraps data keys under a key-encryption key held in this process."""
+    """Wraps data keys under a key-encryption key held in this process.
+
+    ``key`` is that key, or a function that loads it when it is first needed: a listing never is.
+    """
 
     concurrency = 1
 
-    def __init__(self, key: DataKey, *, description: str = "a local key") -> None:
-        self._key = key
-        # Names the key without saying anything about it; for display, and to tell a wrong key from a wrong record.
-        self._key_id = "local:" + hashlib.sha256(_AAD + b"id\x00" + key.expose()).hexdigest()[:16]
+    def __init__(self, key: DataKey | Callable[[], DataKey], *, description: str = "a local key") -> None:
+        self._load = (lambda: key) if isinstance(key, DataKey) else key
+        self._lock = threading.Lock()
+        self._loaded: tuple[DataKey, str] | None = None
         self._description = description
 
     @property
@@ -46,19 +51,20 @@ class LocalKeys:
         return self._description
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._key_id})"
+        return f"{type(self).__name__}({self._description!r})"
 
     def generate(self, context: Context) -> tuple[DataKey, WrappedKey]:
         data_key = DataKey(secrets.token_bytes(32))
         return data_key, self._wrap(data_key, context)
 
     def unwrap(self, wrapped: WrappedKey, context: Context) -> DataKey:
+        key, _ = self._key()
         blob = wrapped.blob
         if len(blob) != _WRAPPED or blob[:1] != _FORMAT:
             raise self._refusal(wrapped, context)
         nonce, ciphertext = blob[1 : 1 + aead.NONCE], blob[1 + aead.NONCE :]
         try:
-            return DataKey(aead.decrypt(self._key.expose(), nonce, ciphertext, _associated(context)))
+            return DataKey(aead.decrypt(key.expose(), nonce, ciphertext, _associated(context)))
         except IntegrityError:
             raise self._refusal(wrapped, context) from None
 
@@ -67,13 +73,23 @@ class LocalKeys:
 
     def _wrap(self, data_key: DataKey, context: Context) -> WrappedKey:
         nonce = secrets.token_bytes(aead.NONCE)
-        ciphertext = aead.encrypt(self._key.expose(), nonce, data_key.expose(), _associated(context))
-        return WrappedKey(_FORMAT + nonce + ciphertext, self._key_id)
+        key, key_id = self._key()
+        ciphertext = aead.encrypt(key.expose(), nonce, data_key.expose(), _associated(context))
+        return WrappedKey(_FORMAT + nonce + ciphertext, key_id)
+
+    def _key(self) -> tuple[DataKey, str]:
+        """The key-encryption key and its id: a digest that tells nothing of the key, but one key from another."""
+        with self._lock:
+            if self._loaded is None:
+                key = self._load()
+                digest = hashlib.sha256(_AAD + b"id\x00" + key.expose()).hexdigest()
+                self._loaded = key, f"local:{digest[:16]}"
+            return self._loaded
 
     def _refusal(self, wrapped: WrappedKey, context: Context) -> ContextMismatchError | UntrustedKeyError:
         # key_id is anybody's word: it chooses between two refusals and nothing else.
         record = f"version {context.version} of {context.name}"
-        if wrapped.key_id != self._key_id:
+        if wrapped.key_id != self._key()[1]:
             return UntrustedKeyError(
                 f"{record} is not wrapped under {self._description}",
                 hint="restore the key-encryption key that belongs to this store",

@@ -1,0 +1,87 @@
+"""The composition root: from an environment's settings to a :class:`~dynastash.stash.api.Stash`.
+
+Implementations are imported inside the functions, so that nobody pays for what is not used.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from dynastash.config import Environment, resolve
+
+if TYPE_CHECKING:
+    import boto3
+
+    from dynastash.models import DataKey
+    from dynastash.stash.api import Stash
+
+
+def connect(environment: str | None = None, *, session: boto3.Session | None = None, **overrides: str | None) -> Stash:
+    """Open an environment.
+
+    Without arguments: ``DYNASTASH_ENV``, or the ``default`` of the nearest ``dynastash.toml``, or the embedded
+    environment ``local``. ``session`` is used for every call to AWS instead of one made from the settings.
+    ``overrides`` are settings of the file: ``region``, ``profile``, ``role_arn``, ``endpoint_url``, ``table``, ``key``.
+
+    Raises :class:`~dynastash.errors.ConfigError`. No call to AWS is made before the first operation.
+    """
+    return open_environment(resolve(environment, overrides=overrides), session=session)
+
+
+def open_environment(environment: Environment, *, session: boto3.Session | None = None) -> Stash:
+    """A stash on ``environment``."""
+    if environment.store == "sqlite":
+        return _open_sqlite(environment)
+    return _open_aws(environment, session)
+
+
+def _open_sqlite(environment: Environment) -> Stash:
+    from dynastash.keys.local import LocalKeys, key_from_file, key_from_keyring, key_from_text
+    from dynastash.stash.api import Stash
+    from dynastash.stores.sqlite import SQLiteStore
+
+    store = SQLiteStore(environment.directory / f"{environment.name}.db")
+    path = environment.directory / f"{environment.name}.key"
+    text = os.environ.get("DYNASTASH_LOCAL_KEY")
+
+    def load() -> DataKey:
+        # A store that lost its key must say so, and not get a new key that opens nothing.
+        create = not store.exists()
+        if text:
+            return key_from_text(text, "DYNASTASH_LOCAL_KEY")
+        if environment.keyring:
+            return key_from_keyring(f"{environment.name}@{environment.directory}", create=create)
+        return key_from_file(path, create=create)
+
+    where = "DYNASTASH_LOCAL_KEY" if text else "the operating system's keyring" if environment.keyring else str(path)
+    return Stash(environment.name, store, LocalKeys(load, description=where), identity=_local_identity)
+
+
+def _open_aws(environment: Environment, session: Any) -> Stash:
+    from dynastash.aws.boto import BotoTransport, identity, make_session
+    from dynastash.keys.kms import KmsKeys
+    from dynastash.stash.api import Stash
+    from dynastash.stores.dynamodb import DynamoDBStore
+
+    transport = BotoTransport(
+        session if session is not None else make_session(environment.aws),
+        region=environment.aws.region,
+        endpoint_url=environment.aws.endpoint_url,
+    )
+    return Stash(
+        environment.name,
+        DynamoDBStore(transport, environment.table),
+        KmsKeys(transport, environment.key, environment.trusted_keys),
+        identity=lambda: identity(transport),
+    )
+
+
+def _local_identity() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = str(os.getuid())
+    return f"local:{user}@{socket.gethostname()}"
