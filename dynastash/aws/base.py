@@ -62,8 +62,11 @@ class CallError(Exception):
     """One failed call, in AWS's words. Stores and key providers turn it into the public errors.
 
     ``code`` is the AWS error code (or the client's exception for a call that got no answer); ``reasons`` are a
-    cancelled transaction's codes, one for each action, in order.
+    cancelled transaction's codes, one for each action, in order. ``uncertain`` is set where the same request was sent
+    more than once and this attempt or an earlier one may have been carried out.
     """
+
+    uncertain: bool
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class CallError(Exception):
         self.code = code
         self.message = message
         self.reasons = tuple(reasons)
+        self.uncertain = failure is Failure.AMBIGUOUS
 
 
 class Transport(Protocol):

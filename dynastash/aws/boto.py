@@ -1,0 +1,223 @@
+"""boto3's own clients as a transport, and sessions from settings."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from dynastash._version import __version__
+from dynastash.aws.base import AwsSettings, CallError, Operation, Transport
+from dynastash.aws.botoerrors import call_error, configuration_error, no_region
+from dynastash.aws.errors import one_line
+from dynastash.errors import ConfigError, CredentialsError
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.client import BaseClient
+    from botocore.config import Config
+
+CONNECTIONS: Final = 64
+"""Connections kept to each service: the most calls that are ever worth having in flight."""
+
+_CONNECT_TIMEOUT: Final = 4.0  # TCP repeats a lost SYN after 1 and 3 seconds
+_READ_TIMEOUT: Final = 10.0
+_IDENTITY_TIMEOUT: Final = 2.0  # only for the author's name: nobody should wait long for it
+_SESSION_NAME: Final = "dynastash"
+
+
+def make_session(settings: AwsSettings) -> boto3.Session:
+    """A session for ``settings``; what they leave open is boto3's own chain, ``AWS_`` variables included.
+
+    ``role_arn`` is assumed with the credentials that the session would otherwise have, when they are first needed, and
+    again whenever they are about to expire. Raises :class:`ConfigError` for a profile that does not exist or a
+    file that cannot be parsed.
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        session = boto3.Session(profile_name=settings.profile, region_name=settings.region)
+        return _assuming(session, settings.role_arn, settings) if settings.role_arn else session
+    except BotoCoreError as error:
+        raise configuration_error(error, settings.profile) from error
+
+
+def _assuming(source: boto3.Session, role_arn: str, settings: AwsSettings) -> boto3.Session:
+    """A session with the credentials of a role that ``source`` may assume, renewed by botocore's own machinery."""
+    import boto3
+    from botocore.credentials import (
+        AssumeRoleCredentialFetcher,
+        CredentialProvider,
+        CredentialResolver,
+        DeferredRefreshableCredentials,
+    )
+    from botocore.session import Session
+
+    region = _region_of(source)
+
+    class Role(CredentialProvider):
+        METHOD = "dynastash-assume-role"
+
+        def load(self) -> DeferredRefreshableCredentials | None:
+            credentials = source.get_credentials()
+            if credentials is None:
+                return None
+            fetcher = AssumeRoleCredentialFetcher(
+                client_creator=partial(source.client, region_name=region, endpoint_url=settings.endpoint_url),
+                source_credentials=credentials,
+                role_arn=role_arn,
+                extra_args={"RoleSessionName": _SESSION_NAME},
+            )
+            return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
+
+    core = Session(profile=settings.profile)
+    core.register_component("credential_provider", CredentialResolver([Role()]))
+    source.events.register("before-parse.sts", _hide_body)
+    return boto3.Session(botocore_session=core, region_name=region)
+
+
+def _region_of(session: boto3.Session) -> str | None:
+    # boto3 itself does not read AWS_REGION, which the AWS CLI, other SDKs and containers know.
+    return session.region_name or os.environ.get("AWS_REGION")
+
+
+class BotoTransport:
+    """boto3's low-level clients, one for each service, made when first needed.
+
+    ``session`` is used as it is. ``region`` and ``endpoint_url`` override what it says. Raises :class:`ConfigError`
+    where no region is to be found. botocore makes one attempt for each call.
+    """
+
+    def __init__(self, session: boto3.Session, *, region: str | None = None, endpoint_url: str | None = None) -> None:
+        self._session = session
+        found = region or _region_of(session)
+        if not found:
+            raise no_region()
+        self._region = found
+        self._endpoint_url = endpoint_url
+        self._lock = threading.Lock()
+        self._clients: dict[str, BaseClient] = {}
+        self._identity: str | None = None
+
+    @property
+    def region(self) -> str:
+        """The Region that calls go to."""
+        return self._region
+
+    def call(self, operation: Operation, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The reply without botocore's ``ResponseMetadata``, or :class:`CallError`, or :class:`ConfigError`."""
+        from botocore import xform_name
+
+        client = self._client(operation.service)
+        try:
+            reply: dict[str, Any] = getattr(client, xform_name(operation.action))(**request)
+        except Exception as error:
+            translated = call_error(operation, error, self._session.profile_name)
+            # A malformed request or answer is shown in botocore's words, and may hold what must stay hidden.
+            cause = None if getattr(translated, "code", None) in ("ParamValidationError", "MalformedReply") else error
+            raise translated from cause
+        reply.pop("ResponseMetadata", None)
+        return reply
+
+    def identity(self) -> str:
+        """The caller's ARN; where STS cannot say, ``access-key/`` and the key's id. Asked once.
+
+        Raises :class:`~dynastash.errors.CredentialsError` only where there are no credentials at all.
+        """
+        if self._identity is None:
+            try:
+                arn = self.call(Operation.GET_CALLER_IDENTITY, {}).get("Arn")
+            except (CallError, ConfigError):
+                arn = None
+            self._identity = one_line(arn) if isinstance(arn, str) and arn else f"access-key/{self._access_key()}"
+        return self._identity
+
+    def _access_key(self) -> str:
+        from botocore.exceptions import NoCredentialsError
+
+        try:
+            credentials = self._session.get_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            return str(credentials.get_frozen_credentials().access_key)
+        except Exception as error:
+            translated = call_error(Operation.GET_CALLER_IDENTITY, error, self._session.profile_name)
+            if isinstance(translated, ConfigError):
+                raise translated from error
+            raise CredentialsError(
+                f"the AWS credentials cannot be had: {translated.message}", hint="check the network and the AWS profile"
+            ) from error
+
+    def _client(self, service: str) -> BaseClient:
+        client = self._clients.get(service)
+        if client is None:
+            with self._lock:  # making clients is the one thing that a session cannot do from two threads
+                client = self._clients.get(service) or self._make_client(service)
+                self._clients[service] = client
+        return client
+
+    def _make_client(self, service: str) -> BaseClient:
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            # The stubs know each service by its literal name; here the name is a variable.
+            make: Any = self._session.client
+            client: BaseClient = make(
+                service, region_name=self._region, endpoint_url=self._endpoint_url, config=_config(service)
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise configuration_error(error, self._session.profile_name) from error
+        if service == "kms":
+            client.meta.events.register("before-parse.kms", _hide_body)
+        if service != "sts":
+            client.meta.events.register_last("before-parse", _check_body)
+        return client
+
+
+def _config(service: str) -> Config:
+    from botocore.config import Config
+
+    patient = service != "sts"
+    return Config(
+        connect_timeout=_CONNECT_TIMEOUT if patient else _IDENTITY_TIMEOUT,
+        read_timeout=_READ_TIMEOUT if patient else _IDENTITY_TIMEOUT,
+        max_pool_connections=CONNECTIONS,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        tcp_keepalive=True,
+        user_agent_extra=f"dynastash/{__version__}",
+    )
+
+
+class _HiddenBody(bytes):
+    """An answer's body that botocore can parse and that its debug log shows nothing of."""
+
+    def __repr__(self) -> str:
+        return "(hidden)"
+
+
+def _hide_body(response_dict: dict[str, Any], **_: object) -> None:
+    response_dict["body"] = _HiddenBody(response_dict["body"])
+
+
+class _NotJson(Exception):
+    """An answer that is not AWS's."""
+
+
+def _check_body(response_dict: dict[str, Any], **_: object) -> None:
+    """Refuse a success whose body is no JSON object.
+
+    botocore takes anything for the empty answer, and the empty answer of a transaction means that it was committed:
+    a captive portal's page, or a body cut off, must not.
+    """
+    body = response_dict["body"].strip()
+    if response_dict["status_code"] < 300 and not (body.startswith(b"{") and body.endswith(b"}")):
+        raise _NotJson("the answer is not JSON")
+
+
+if TYPE_CHECKING:
+
+    def _conforms(transport: BotoTransport) -> Transport:
+        return transport
