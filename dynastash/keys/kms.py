@@ -1,0 +1,204 @@
+"""Data keys from AWS KMS (docs/format-v1.md, section 2).
+
+Every call names the key that it trusts. A record's own ``key_id`` decides nothing: whoever can write the table could
+otherwise offer data keys wrapped under a key of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from dynastash.aws.base import CallError, Failure, Operation, Transport
+from dynastash.aws.retry import patiently
+from dynastash.clock import Clock, SystemClock
+from dynastash.errors import (
+    ContextMismatchError,
+    KeyAccessDeniedError,
+    KeyProviderError,
+    KeyUnavailableError,
+    UntrustedKeyError,
+)
+from dynastash.keys.base import KeyProvider
+from dynastash.models import Context, DataKey, WrappedKey
+
+CONCURRENCY: Final = 32
+"""Calls in flight at once, unless told otherwise: the quota is shared by everybody in the account and Region."""
+
+_DATA_KEY: Final = 32
+_MAX_BLOB: Final = 6144  # what KMS takes
+_INCORRECT_KEY: Final = "IncorrectKeyException"
+
+
+class KmsKeys:
+    """Data keys under ``key``, an alias, a key id or an ARN.
+
+    What is wrapped under one of ``trusted_keys`` opens too, and is re-wrapped under ``key``: for a move between keys.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        key: str,
+        trusted_keys: Sequence[str] = (),
+        *,
+        clock: Clock | None = None,
+        concurrency: int = CONCURRENCY,
+    ) -> None:
+        self._transport = transport
+        self._key = key
+        self._trusted = tuple(dict.fromkeys((key, *trusted_keys)))
+        self._clock = clock or SystemClock()
+        self._concurrency = concurrency
+
+    @property
+    def description(self) -> str:
+        """The key as configured, and its Region."""
+        return f"KMS key {self._key} in {self._transport.region}"
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls are worth having in flight at once."""
+        return self._concurrency
+
+    def generate(self, context: Context) -> tuple[DataKey, WrappedKey]:
+        """A new data key: GenerateDataKey."""
+        request = {"KeyId": self._key, "KeySpec": "AES_256", "EncryptionContext": context.pairs()}
+        reply = self._call(Operation.GENERATE_DATA_KEY, request, self._key, context)
+        return _plaintext(reply), _wrapped(reply)
+
+    def unwrap(self, wrapped: WrappedKey, context: Context) -> DataKey:
+        """The data key in ``wrapped``: Decrypt, naming each trusted key in turn."""
+        request = {"CiphertextBlob": wrapped.blob, "EncryptionContext": context.pairs()}
+        return _plaintext(self._with_trusted(Operation.DECRYPT, "KeyId", request, wrapped, context))
+
+    def rewrap(self, wrapped: WrappedKey, context: Context) -> WrappedKey:
+        """The same data key under ``key``: ReEncrypt, naming each trusted key in turn. KMS keeps the plaintext."""
+        request = {
+            "CiphertextBlob": wrapped.blob,
+            "SourceEncryptionContext": context.pairs(),
+            "DestinationKeyId": self._key,
+            "DestinationEncryptionContext": context.pairs(),
+        }
+        return _wrapped(self._with_trusted(Operation.RE_ENCRYPT, "SourceKeyId", request, wrapped, context))
+
+    def _with_trusted(
+        self, operation: Operation, member: str, request: dict[str, Any], wrapped: WrappedKey, context: Context
+    ) -> dict[str, Any]:
+        if not 1 <= len(wrapped.blob) <= _MAX_BLOB:
+            raise ContextMismatchError(f"the wrapped key of {_record(context)} has an impossible length")
+        for key in self._trusted:
+            try:
+                return self._call(operation, {**request, member: key}, key, context)
+            except UntrustedKeyError:
+                continue
+        raise UntrustedKeyError(
+            f"the data key of {_record(context)} is wrapped under a key that this environment does not trust",
+            hint="if the environment has moved from another key, add that one to trusted_keys",
+            code=_INCORRECT_KEY,
+        )
+
+    def _call(self, operation: Operation, request: dict[str, Any], key: str, context: Context) -> dict[str, Any]:
+        try:
+            return patiently(self._transport, operation, request, self._clock)
+        except CallError as error:
+            raise _error(error, f"KMS key {key} in {self._transport.region}", context) from error
+
+
+def _plaintext(reply: dict[str, Any]) -> DataKey:
+    plaintext = reply.get("Plaintext")
+    if not isinstance(plaintext, bytes) or len(plaintext) != _DATA_KEY:
+        raise KeyProviderError(f"KMS answered without a data key of {_DATA_KEY} bytes")
+    return DataKey(plaintext)
+
+
+def _wrapped(reply: dict[str, Any]) -> WrappedKey:
+    blob, key_id = reply.get("CiphertextBlob"), reply.get("KeyId")
+    if not isinstance(blob, bytes) or not 1 <= len(blob) <= _MAX_BLOB or not isinstance(key_id, str) or not key_id:
+        raise KeyProviderError("KMS answered without a wrapped key")
+    return WrappedKey(blob, key_id)
+
+
+def _record(context: Context) -> str:
+    return f"version {context.version} of {context.name}"
+
+
+def _error(error: CallError, key: str, context: Context) -> KeyProviderError:
+    return _unavailable(error, key) or _refused(error, key, context) or _unusable(error, key)
+
+
+def _unavailable(error: CallError, key: str) -> KeyUnavailableError | None:
+    match error.failure:
+        case Failure.THROTTLED:
+            return KeyUnavailableError(
+                f"{key} is throttled",
+                hint="try again later, or with less concurrency: the account's quota is shared",
+                code=error.code,
+            )
+        case Failure.UNREACHABLE:
+            return KeyUnavailableError(
+                f"{key} is out of reach: {error.message}",
+                hint="check the network, the region and endpoint_url",
+                code=error.code,
+            )
+        case Failure.AMBIGUOUS:
+            return KeyUnavailableError(
+                f"{key} does not answer: {error.message or error.code}", hint="try again in a moment", code=error.code
+            )
+    return None
+
+
+def _refused(error: CallError, key: str, context: Context) -> KeyProviderError | None:
+    """What is wrong with this record, or with this caller for this record."""
+    match error.code:
+        case "IncorrectKeyException":
+            return UntrustedKeyError(f"the data key of {_record(context)} is not wrapped under {key}", code=error.code)
+        case "InvalidCiphertextException":
+            return ContextMismatchError(
+                f"the wrapped key of {_record(context)} was altered, or belongs to another record",
+                hint="dynastash history shows the other versions; the table's point-in-time recovery has older states",
+                code=error.code,
+            )
+        case "AccessDenied" | "AccessDeniedException":
+            action = {
+                Operation.RE_ENCRYPT: "kms:ReEncryptFrom and kms:ReEncryptTo",
+            }.get(error.operation, f"kms:{error.operation.action}")
+            return KeyAccessDeniedError(
+                f"{action} is denied on {key} for {context.name}",
+                hint=f"the key's policy and the caller's must allow {action} with the encryption context "
+                f"dynastash:env={context.environment} and dynastash:name={context.name}",
+                code=error.code,
+            )
+    return None
+
+
+def _unusable(error: CallError, key: str) -> KeyProviderError:
+    """What is wrong with the key itself."""
+    match error.code:
+        case "NotFoundException":
+            return KeyUnavailableError(
+                f"{key} does not exist",
+                hint="check the region, the account and key in the configuration, or create it: dynastash deploy ENV",
+                code=error.code,
+            )
+        case "DisabledException":
+            return KeyUnavailableError(f"{key} is disabled", hint="aws kms enable-key enables it", code=error.code)
+        case "KMSInvalidStateException" if "pending deletion" in error.message.lower():
+            return KeyUnavailableError(
+                f"{key} is pending deletion",
+                hint="aws kms cancel-key-deletion and then enable-key save it: without it every value is lost",
+                code=error.code,
+            )
+        case "KMSInvalidStateException":
+            return KeyUnavailableError(f"{key} cannot be used now: {error.message}", code=error.code)
+        case "InvalidKeyUsageException":
+            return KeyProviderError(
+                f"{key} is not a symmetric encryption key", hint="dynastash deploy ENV makes one", code=error.code
+            )
+    return KeyProviderError(f"{error.operation.action} failed on {key}: {error.message or error.code}", code=error.code)
+
+
+if TYPE_CHECKING:
+
+    def _conforms(keys: KmsKeys) -> KeyProvider:
+        return keys
