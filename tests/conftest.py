@@ -1,0 +1,5 @@
+"""Fixtures that all tests share."""
+
+from tests.engines.fixtures import clean_environment, ddblocal, ministack, moto
+
+__all__ = ["clean_environment", "ddblocal", "ministack", "moto"]
