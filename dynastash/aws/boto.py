@@ -56,7 +56,7 @@ def _assuming(source: boto3.Session, role_arn: str, settings: AwsSettings) -> bo
     )
     from botocore.session import Session
 
-    region = _region_of(source)
+    region = region_of(source)
 
     class Role(CredentialProvider):
         METHOD = "dynastash-assume-role"
@@ -79,8 +79,8 @@ def _assuming(source: boto3.Session, role_arn: str, settings: AwsSettings) -> bo
     return boto3.Session(botocore_session=core, region_name=region)
 
 
-def _region_of(session: boto3.Session) -> str | None:
-    # boto3 itself does not read AWS_REGION, which the AWS CLI, other SDKs and containers know.
+def region_of(session: boto3.Session) -> str | None:
+    """The session's Region, else that of ``AWS_REGION``: boto3 does not read it; the AWS CLI and containers do."""
     return session.region_name or os.environ.get("AWS_REGION")
 
 
@@ -93,7 +93,7 @@ class BotoTransport:
 
     def __init__(self, session: boto3.Session, *, region: str | None = None, endpoint_url: str | None = None) -> None:
         self._session = session
-        found = region or _region_of(session)
+        found = region or region_of(session)
         if not found:
             raise no_region()
         self._region = found
@@ -122,20 +122,8 @@ class BotoTransport:
         reply.pop("ResponseMetadata", None)
         return reply
 
-    def identity(self) -> str:
-        """The caller's ARN; where STS cannot say, ``access-key/`` and the key's id. Asked once.
-
-        Raises :class:`~dynastash.errors.CredentialsError` only where there are no credentials at all.
-        """
-        if self._identity is None:
-            try:
-                arn = self.call(Operation.GET_CALLER_IDENTITY, {}).get("Arn")
-            except (CallError, ConfigError):
-                arn = None
-            self._identity = one_line(arn) if isinstance(arn, str) and arn else f"access-key/{self._access_key()}"
-        return self._identity
-
-    def _access_key(self) -> str:
+    def access_key(self) -> str:
+        """The id of the access key in use. Raises :class:`~dynastash.errors.CredentialsError` without any."""
         from botocore.exceptions import NoCredentialsError
 
         try:
@@ -175,6 +163,20 @@ class BotoTransport:
         if service != "sts":
             client.meta.events.register_last("before-parse", _check_body)
         return client
+
+
+def identity(transport: BotoTransport) -> str:
+    """The caller's ARN; where STS cannot say, ``access-key/`` and the key's id. Asked once for each transport.
+
+    Raises :class:`~dynastash.errors.CredentialsError` only where there are no credentials at all.
+    """
+    if transport._identity is None:
+        try:
+            arn = transport.call(Operation.GET_CALLER_IDENTITY, {}).get("Arn")
+        except (CallError, ConfigError):  # no way to STS from here, or credentials that it does not know
+            arn = None
+        transport._identity = one_line(arn) if isinstance(arn, str) and arn else f"access-key/{transport.access_key()}"
+    return transport._identity
 
 
 def _config(service: str) -> Config:
