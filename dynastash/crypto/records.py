@@ -15,11 +15,11 @@ from typing import Any, Final, TypeVar
 from dynastash.crypto.aead import NONCE, TAG
 from dynastash.crypto.kdf import SUITE
 from dynastash.crypto.padding import LARGEST, SMALLEST
-from dynastash.crypto.transcript import binary, integer, utf8
+from dynastash.crypto.transcript import binary, encode_value, integer, utf8
 from dynastash.errors import FormatError, InvalidNameError, UnsupportedFormatError
 from dynastash.models import (
     MAX_COMMENT,
-    MAX_CONTENT_TYPE,
+    MAX_NAME,
     MAX_PAIRS,
     MAX_PAIRS_BYTES,
     MAX_VERSION,
@@ -38,8 +38,8 @@ HEAD: Final = "~head"
 
 MAX_ROTATION_BYTES: Final = 4096
 MAX_NUMBERS: Final = 512
+MAX_REVISION: Final = 10**38 - 1  # what DynamoDB counts exactly
 MAX_WRAPPED: Final = 6144  # what KMS Decrypt takes
-MAX_KEY_ID: Final = 2048
 MAX_ID_BYTES: Final = 16
 SALT: Final = 32
 MAC: Final = 64
@@ -97,8 +97,10 @@ class _Reader:
             raise FormatError("the record is not a map of attributes")
         self._item = item
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._item
+    def refuse(self, what: str, *names: str) -> None:
+        for name in names:
+            if name in self._item:
+                raise FormatError(f"{what} carries {name}")
 
     def required(self, name: str, read: Callable[[object], _T]) -> _T:
         found = self.optional(name, read)
@@ -124,9 +126,10 @@ def _typed(kind: str, convert: Callable[[Any], _T]) -> Callable[[object], _T]:
     return read
 
 
-def _text(maximum: int, minimum: int = 0) -> Callable[[object], str]:
+def _text(maximum: int | None = None, minimum: int = 0) -> Callable[[object], str]:
     def convert(content: object) -> str:
-        if not minimum <= len(utf8(content)) <= maximum:
+        length = len(utf8(content))
+        if length < minimum or (maximum is not None and length > maximum):
             raise FormatError("the text is too long or too short")
         return str(content)
 
@@ -179,21 +182,22 @@ def _context(content: object) -> dict[str, str]:
     return pairs
 
 
-def _map(content: object) -> Item:
-    if not isinstance(content, Mapping):
-        raise FormatError("the map is malformed")
+def _rotation(content: object) -> Item:
+    if not isinstance(content, Mapping) or not content or len(encode_value({"M": content})) > MAX_ROTATION_BYTES:
+        raise FormatError("the map is empty, malformed or too large")
     return content
 
 
-_NAME = _text(512, 1)
-_AUTHOR = _text(2048)
+_NAME = _text(MAX_NAME, 1)
+_ANY_TEXT = _text()  # the format sets no limit; DynamoDB's 400 KB for an item does
+_KEY_ID = _text(minimum=1)
 _STAMP_MS = _whole(0, MAX_EPOCH_MS)
 _STAMP_S = _whole(0, MAX_EPOCH_S)
 _NUMBER = _whole(1, MAX_VERSION)
 _SET = _typed("NS", _numbers)
 _TAGS = _typed("M", _pairs)
 _CONTEXT = _typed("M", _context)
-_MAP = _typed("M", _map)
+_ROTATION = _typed("M", _rotation)
 
 _TOMBSTONE: Final = frozenset(
     ("name", "record", "format", "version", "id", "created_at", "created_by", "destroyed_at", "destroyed_by", "ttl")
@@ -237,11 +241,10 @@ def decode_version(item: Item) -> VersionRecord:
     """A live version record."""
     reader = _Reader(item)
     name, number = _identity(reader, item)
-    if reader.required("suite", _bytes(1, 16)) != SUITE:
-        raise UnsupportedFormatError("the record is of a suite that this release does not know")
-    for forbidden in ("ttl", "destroyed_at", "destroyed_by"):
-        if forbidden in reader:
-            raise FormatError(f"a live record carries {forbidden}")
+    if reader.required("suite", _bytes(len(SUITE))) != SUITE:
+        raise UnsupportedFormatError(
+            "the record is of a suite that this release does not know", hint="upgrade dynastash"
+        )
     return VersionRecord(
         name=name,
         number=number,
@@ -251,9 +254,7 @@ def decode_version(item: Item) -> VersionRecord:
         ciphertext=reader.required("ciphertext", _bytes(SMALLEST + TAG, LARGEST + TAG)),
         mac=reader.required("mac", _bytes(MAC)),
         wrapped_key=reader.required("wrapped_key", _bytes(1, MAX_WRAPPED)),
-        metadata=VersionMetadata(
-            key_id=reader.required("key_id", _text(MAX_KEY_ID, 1)), **_described(reader, name, number)
-        ),
+        metadata=VersionMetadata(key_id=reader.required("key_id", _KEY_ID), **_described(reader, name, number)),
         item=item,
     )
 
@@ -265,25 +266,29 @@ def decode_metadata(item: Item) -> VersionMetadata:
     if is_tombstone(item):
         if not _TOMBSTONE.issuperset(item):
             raise FormatError("a tombstone carries more than a tombstone does")
+        reader.optional("id", _bytes(MAX_ID_BYTES))
+        reader.optional("ttl", _STAMP_S)
         return VersionMetadata(
             name=name,
             number=number,
             created_ms=reader.required("created_at", _STAMP_MS),
-            created_by=reader.required("created_by", _AUTHOR),
+            created_by=reader.required("created_by", _ANY_TEXT),
             destroyed_ms=reader.required("destroyed_at", _STAMP_MS),
-            destroyed_by=reader.required("destroyed_by", _AUTHOR),
+            destroyed_by=reader.required("destroyed_by", _ANY_TEXT),
         )
-    return VersionMetadata(key_id=reader.optional("key_id", _text(MAX_KEY_ID, 1)), **_described(reader, name, number))
+    return VersionMetadata(key_id=reader.optional("key_id", _KEY_ID), **_described(reader, name, number))
 
 
 def _described(reader: _Reader, name: str, number: int) -> dict[str, Any]:
+    # DynamoDB would erase a record with a ttl and copy one with a namespace, ciphertext and all, into the index.
+    reader.refuse("a live version", "ttl", "namespace", "destroyed_at", "destroyed_by")
     return {
         "name": name,
         "number": number,
         "created_ms": reader.required("created_at", _STAMP_MS),
-        "created_by": reader.required("created_by", _AUTHOR),
+        "created_by": reader.required("created_by", _ANY_TEXT),
         "comment": reader.optional("comment", _text(MAX_COMMENT)),
-        "content_type": reader.optional("content_type", _text(MAX_CONTENT_TYPE)),
+        "content_type": reader.optional("content_type", _ANY_TEXT),
         "expires_at": reader.optional("expires_at", _STAMP_S),
         "context": reader.optional("context", _CONTEXT) or {},
         "rewrapped_ms": reader.optional("rewrapped_at", _STAMP_MS),
@@ -294,6 +299,7 @@ def decode_head(item: Item) -> Head:
     """A head."""
     reader = _Reader(item)
     _check_format(reader)
+    reader.refuse("the head", "ttl")  # DynamoDB would erase it
     name, record = key_of(item)
     if record != HEAD:
         raise FormatError("the head's sort key is not a head's")
@@ -304,17 +310,19 @@ def decode_head(item: Item) -> Head:
         state = State(reader.required("state", _text(32)))
     except ValueError:
         raise FormatError("state: the head is in an unknown state") from None
+    if state is State.DESTROYED:
+        reader.refuse("a destroyed secret's head", "seal", "current", "pending", "previous")
     stage = _whole(1, last)
     seal = reader.optional("seal", _bytes(MAC))
     head = Head(
         name=name,
         last=last,
-        revision=reader.required("revision", _whole(1, 10**37)),
+        revision=reader.required("revision", _whole(1, MAX_REVISION)),
         pruned_below=reader.required("pruned_below", _NUMBER),
         state=state,
         created_ms=reader.required("created_at", _STAMP_MS),
         updated_ms=reader.required("updated_at", _STAMP_MS),
-        updated_by=reader.required("updated_by", _AUTHOR),
+        updated_by=reader.required("updated_by", _ANY_TEXT),
         current=reader.optional("current", stage),
         pending=reader.optional("pending", stage),
         previous=reader.optional("previous", stage),
@@ -325,7 +333,7 @@ def decode_head(item: Item) -> Head:
         comment=reader.optional("comment", _text(MAX_COMMENT)),
         expires_at=reader.optional("expires_at", _STAMP_S),
         tags=reader.optional("tags", _TAGS) or {},
-        rotation=reader.optional("rotation", _MAP) or {},
+        rotation=reader.optional("rotation", _ROTATION) or {},
         extra={key: value for key, value in item.items() if key not in _HEAD_ATTRIBUTES},
         seal=seal,
     )
@@ -364,7 +372,7 @@ _HEAD_FIELDS: Final[tuple[tuple[str, str, Callable[[Any], AttributeValue]], ...]
     ("last", "last", number),
     ("revision", "revision", number),
     ("pruned_below", "pruned_below", number),
-    ("state", "state", text),
+    ("state", "state", lambda content: text(content.value)),
     ("created_at", "created_ms", number),
     ("updated_at", "updated_ms", number),
     ("updated_by", "updated_by", text),
@@ -420,6 +428,6 @@ def encode_version(metadata: VersionMetadata, **binaries: bytes) -> dict[str, At
 
 
 def parse_version_key(record: str) -> int | None:
-    """The number in a version's sort key, or None for any other sort key."""
+    """The number in a version's sort key, or None for any other sort key (there is no version 0)."""
     match = _VERSION_KEY.fullmatch(record)
-    return int(match[1]) if match else None
+    return (int(match[1]) or None) if match else None
