@@ -7,8 +7,7 @@ than one SHA-512 block, so Expand is a single HMAC; the tests hold it against th
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NoReturn
 
 from dynastash.models import DataKey
 
@@ -18,13 +17,24 @@ SUITE: Final = b"\x01\x01"
 _LABEL: Final = b"dynastash/v1\x00" + SUITE + b"\x00"
 
 
-@dataclass(frozen=True, slots=True)
 class DerivedKeys:
-    """The keys of one version: for its ciphertext, its MAC, and the seal of a head whose current version it is."""
+    """The keys of one version: for its ciphertext, its MAC, and the seal of a head whose current version it is.
 
-    encryption: bytes = field(repr=False)
-    mac: bytes = field(repr=False)
-    head: bytes = field(repr=False)
+    Not a dataclass: ``asdict``, ``pickle`` and the like would carry the keys out.
+    """
+
+    __slots__ = ("encryption", "head", "mac")
+
+    def __init__(self, *, encryption: bytes, mac: bytes, head: bytes) -> None:
+        self.encryption: Final = encryption
+        self.mac: Final = mac
+        self.head: Final = head
+
+    def __repr__(self) -> str:
+        return "DerivedKeys(hidden)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("DerivedKeys is not pickled: it would leave the process in the clear")
 
 
 def derive(data_key: DataKey, salt: bytes) -> DerivedKeys:
