@@ -20,6 +20,7 @@ from dynastash.crypto.records import (
     VersionMetadata,
     VersionRecord,
     blob,
+    decode_head,
     decode_version,
     encode_head,
     encode_version,
@@ -41,7 +42,8 @@ def seal_version(
     """Encrypt and authenticate one version.
 
     The caller has checked the value against :data:`~dynastash.models.MAX_VALUE` and got ``data_key`` for this version
-    alone. Returns the item to store, and the keys with which the head that makes it current is sealed.
+    alone. Returns the item to store, and the keys with which the head that makes it current is sealed. Raises
+    :class:`FormatError` for metadata outside the format's limits: no record leaves here that could not be read again.
     """
     if len(value.expose()) > MAX_VALUE:
         raise FormatError("the value exceeds the record format's limit")
@@ -63,6 +65,7 @@ def seal_version(
         wrapped_key=wrapped.blob,
     )
     item["mac"] = blob(_mac(keys, environment, item))
+    decode_version(item)
     return item, keys
 
 
@@ -102,9 +105,13 @@ def authenticate(environment: str, record: VersionRecord, data_key: DataKey) -> 
 
 
 def seal_head(environment: str, head: Head, keys: DerivedKeys) -> dict[str, AttributeValue]:
-    """The item of ``head``, sealed under the keys of its current version (pending, where there is no current)."""
+    """The item of ``head``, sealed under the keys of its current version (pending, where there is no current).
+
+    Raises :class:`FormatError` for a head outside the format's limits, and for a destroyed one, which has no seal.
+    """
     item = encode_head(replace(head, seal=None))
     item["seal"] = blob(hmac.digest(keys.head, transcript(_HEAD, environment, item), "sha512"))
+    decode_head(item)
     return item
 
 
