@@ -41,7 +41,7 @@ class LocalKeys:
     concurrency = 1
 
     def __init__(self, key: DataKey | Callable[[], DataKey], *, description: str = "a local key") -> None:
-        self._load = (lambda: key) if isinstance(key, DataKey) else key
+        self._source = key
         self._lock = threading.Lock()
         self._loaded: tuple[DataKey, str] | None = None
         self._description = description
@@ -81,7 +81,7 @@ class LocalKeys:
         """The key-encryption key and its id: a digest that tells nothing of the key, but one key from another."""
         with self._lock:
             if self._loaded is None:
-                key = self._load()
+                key = self._source if isinstance(self._source, DataKey) else self._source()
                 digest = hashlib.sha256(_AAD + b"id\x00" + key.expose()).hexdigest()
                 self._loaded = key, f"local:{digest[:16]}"
             return self._loaded

@@ -36,7 +36,7 @@ from dynastash.stash import inputs, views
 from dynastash.stash.highwater import HighWater
 from dynastash.stash.reader import Opened, Reader
 from dynastash.stash.rotation import GenerateRotator, Rotation, Rotator, policy_of, rotation_item, run_step
-from dynastash.stash.writer import NewVersion, Writer, Written
+from dynastash.stash.writer import NewVersion, Writer, Written, require_no_pending, require_version
 from dynastash.stores.base import RecordKey, Store
 
 
@@ -208,10 +208,13 @@ class Stash:
             raise IntegrityError(f"the store answered with another secret's records than those of {name}")
         return [views.version(version, head) for version in versions]
 
-    def rollback(self, name: str, version: int | None = None, *, comment: str | None = None) -> Version:
+    def rollback(
+        self, name: str, version: int | None = None, *, comment: str | None = None, if_version: int | None = None
+    ) -> Version:
         """Put the value of an earlier version (default: the previous one) again, as a new version.
 
-        Content type and context come along; an expiry does not. Nothing is taken back: numbers only grow.
+        Content type and context come along; an expiry does not. Nothing is taken back: numbers only grow. Refuses
+        where another writer comes between, or where ``if_version`` is not the current version.
         """
         check_name(name)
         if version is None:
@@ -219,6 +222,7 @@ class Stash:
         else:
             old = self._reader.version(name, check_version(version))
         self._reader.usable(old, expired=True)
+        require_version(name, old.head, if_version)
         metadata = old.record.metadata
         if metadata.number == old.head.current:
             raise ConflictError(
@@ -247,6 +251,7 @@ class Stash:
         policy: Policy | None = None,
         comment: str | None = None,
         expires_at: datetime | None = None,
+        if_version: int | None = None,
     ) -> Version:
         """Replace the current value through a rotator: create → set → test → finish.
 
@@ -258,11 +263,8 @@ class Stash:
         """
         current = self._reader.usable(self._reader.current(check_name(name)), expired=True)
         head = current.head
-        if head.pending is not None:
-            raise ConflictError(
-                f"a rotation of {name} is pending (version {head.pending})",
-                hint=f"finish it with `dynastash rotate {name} --resume` or end it with `--abort`",
-            )
+        require_version(name, head, if_version)
+        require_no_pending(head)
         rotator = rotator or self._default_rotator(head, policy)
         rotation = Rotation(
             environment=self.environment, name=name, version=head.last + 1, current=views.secret(current)

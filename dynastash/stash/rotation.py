@@ -75,7 +75,7 @@ class GenerateRotator:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
-    def create(self, rotation: Rotation) -> Plaintext:  # noqa: ARG002
+    def create(self, rotation: Rotation) -> Plaintext:
         """A new value by the policy."""
         return generate(self._policy)
 

@@ -140,20 +140,13 @@ class Writer:
     @staticmethod
     def _require(name: str, head: Head | None, if_version: int | None) -> None:
         """Refuse to add a version in a state that forbids it, or where current is not what the caller expects."""
-        current = head.current if head is not None else None
         if head is not None:
             refuse_destroyed(head)
             if head.state is State.DELETED:
                 raise SecretDeletedError(f"{name} is deleted", hint="undelete it, or put it under another name")
-        if if_version is not None and if_version != (current or _ABSENT):
-            found = f"is at version {current}" if current else "does not exist"
-            wanted = f"version {if_version}" if if_version else "no such secret"
-            raise ConflictError(f"{name} {found}, not {wanted}", hint=f"look at `dynastash history {name}` and decide")
-        if head is not None and head.pending is not None:
-            raise ConflictError(
-                f"a rotation of {name} is pending (version {head.pending})",
-                hint=f"finish it with `dynastash rotate {name} --resume` or end it with `--abort`",
-            )
+        require_version(name, head, if_version)
+        if head is not None:
+            require_no_pending(head)
         if head is not None and head.last >= MAX_VERSION:
             raise InvalidArgumentError(f"{name} has used up its version numbers", hint="use another name")
 
@@ -248,6 +241,26 @@ class Writer:
                     raise ConflictError(
                         f"other writers kept changing {name}; nothing was written", hint="try again later"
                     ) from error.__cause__
+
+
+def require_version(name: str, head: Head | None, if_version: int | None) -> None:
+    """Raise :class:`ConflictError` unless ``if_version`` is the current version (0: unless there is no such secret)."""
+    current = head.current if head is not None else None
+    if if_version is not None and if_version != (current or _ABSENT):
+        found = f"is at version {current}" if current else "does not exist"
+        wanted = f"version {if_version}" if if_version else "no such secret"
+        raise ConflictError(
+            f"{name} {found}, and {wanted} was expected", hint=f"look at `dynastash history {name}` and decide"
+        )
+
+
+def require_no_pending(head: Head) -> None:
+    """Raise :class:`ConflictError` while a rotation is pending."""
+    if head.pending is not None:
+        raise ConflictError(
+            f"a rotation of {head.name} is pending (version {head.pending})",
+            hint=f"finish it with `dynastash rotate {head.name} --resume` or end it with `--abort`",
+        )
 
 
 class _LostRace(Exception):

@@ -1,0 +1,51 @@
+# Each target works on a fresh machine with Python 3.11 or later and make; .venv is made on the way.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+
+.PHONY: help demo test test-ddblocal lint coverage wheel clean
+
+help: ## what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## put, list, rotate and get real secrets in an embedded store under .demo/
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
+
+test: $(VENV)/.developed ## run the tests (starts and stops AWS emulators on free loopback ports)
+	@echo "running the tests with the AWS emulators ministack and moto; tiers that are not enabled say how"
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+test-ddblocal: $(VENV)/.developed ## run the store's contract on Amazon's DynamoDB Local in $DYNASTASH_DDBLOCAL_DIR
+	$(BIN)/python -m pytest -m ddblocal $(PYTEST_ARGS)
+
+coverage: $(VENV)/.developed ## run the tests and require 95 % of lines and branches
+	$(MAKE) test PYTEST_ARGS="--cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)"
+
+lint: $(VENV)/.developed ## style, types, the architecture's contracts, the templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config setup.cfg
+	$(BIN)/cfn-lint cloudformation/*.yaml
+
+wheel: $(VENV)/.developed ## build the wheel, install it into an empty environment and run it there
+	sh tests/wheel.sh "$(CURDIR)/$(BIN)/python"
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/bin/python:
+	@echo "making $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml $(VENV)/bin/python
+	@echo "installing dynastash into $(VENV)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.developed: pyproject.toml $(VENV)/bin/python
+	@echo "installing dynastash, its tests' AWS emulators and the linters into $(VENV) (some 500 MB)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,66 @@
+"""``dynastash list`` and ``dynastash history``."""
+
+from __future__ import annotations
+
+import click
+
+from dynastash.cli.options import SecretName, Settings, common, name_argument
+from dynastash.cli.output import emit, emit_table, info_data, say, version_data
+from dynastash.models import SecretInfo, State, Version
+
+
+@click.command("list")
+@click.argument("prefix", default="", type=SecretName())
+@click.option("--all", "everything", is_flag=True, help="Deleted and destroyed secrets too.")
+@click.option("--verified", is_flag=True, help="Authenticate what is shown (one decryption a secret).")
+@common
+def list_command(settings: Settings, prefix: str, everything: bool, verified: bool) -> None:
+    """List secrets whose names start with PREFIX.
+
+    Shows names, versions, authors and comments, never a value. May lag a moment behind the last writes.
+    """
+    stash = settings.stash()
+    found = [info for info in stash.list(prefix, verified=verified) if everything or info.state is State.ACTIVE]
+    if settings.output != "table":
+        emit([info_data(info) for info in found], settings.output)
+    elif found:
+        emit_table([_secret_row(info, everything) for info in found], _headers(everything))
+    else:
+        say(f"no secrets {f'start with {prefix} ' if prefix else ''}in {stash.environment} ({stash.where})")
+
+
+@click.command("history")
+@name_argument
+@common
+def history_command(settings: Settings, name: str) -> None:
+    """Show every version of NAME, the newest first: who, when and why, never a value."""
+    versions = list(reversed(settings.stash().history(name)))
+    if settings.output != "table":
+        emit([version_data(version) for version in versions], settings.output)
+        return
+    emit_table(
+        [_version_row(version) for version in versions],
+        ("version", "stage", "created (UTC)", "by", "comment", "expires (UTC)"),
+    )
+
+
+def _headers(everything: bool) -> tuple[str, ...]:
+    headers = ("name", "version", "updated (UTC)", "by", "comment", "expires (UTC)", "tags")
+    return (*headers, "state") if everything else headers
+
+
+def _secret_row(info: SecretInfo, everything: bool) -> list[object]:
+    pending = f" (pending {info.pending})" if info.pending else ""
+    tags = " ".join(f"{key}={text}" for key, text in sorted(info.tags.items()))
+    number = "" if info.current is None else info.current
+    row = [info.name, f"{number}{pending}", info.updated_at, info.updated_by, info.comment, info.expires_at, tags]
+    return [*row, info.state] if everything else row
+
+
+def _version_row(version: Version) -> list[object]:
+    label = " ".join(version.stages)
+    if version.destroyed_at is not None:
+        label = "destroyed"
+    elif version.disabled:
+        label = f"{label} deleted".strip()
+    return [version.number, label, version.created_at, version.created_by, version.comment, version.expires_at]
