@@ -1,0 +1,11 @@
+"""CloudFormation: one stack for each environment, changed only by change sets that could be looked at first.
+
+:meth:`Deployer.plan` makes a change set and says what it would do. :meth:`Deployer.apply` carries it out,
+:meth:`Deployer.discard` throws it away and leaves nothing behind. Nothing in here prints, asks or exits.
+"""
+
+from dynastash.deploy.deployer import Deployer, stack_name, template
+from dynastash.deploy.plan import Change, Deployment, Event, Plan
+from dynastash.deploy.wire import make_client
+
+__all__ = ["Change", "Deployer", "Deployment", "Event", "Plan", "make_client", "stack_name", "template"]
