@@ -11,7 +11,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NoReturn
 
@@ -33,13 +33,14 @@ MAX_PAIRS_BYTES: Final = 4096
 RESERVED: Final = "dynastash:"
 """Prefix of the encryption-context keys that dynastash itself sets."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+=:-]*(/[A-Za-z0-9_.@+=:-]+)*")
 
 
 def check_environment(environment: str) -> str:
     """Return ``environment`` unchanged, or raise :class:`InvalidNameError`."""
-    if not _ENVIRONMENT.fullmatch(environment):
+    if not isinstance(environment, str) or not _ENVIRONMENT.fullmatch(environment):
         raise InvalidNameError(
             f"{_shown(environment)} is not a name for an environment",
             hint="use 1 to 31 lower-case letters, digits and hyphens, starting with a letter",
@@ -61,14 +62,23 @@ def check_name(name: str) -> str:
 def check_version(version: int) -> int:
     """Return ``version`` unchanged, or raise :class:`InvalidArgumentError`."""
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= MAX_VERSION:
-        raise InvalidArgumentError(f"{version!r} is not a version number", hint="versions are whole numbers: 1, 2, 3 …")
+        raise InvalidArgumentError(
+            f"{_shown(version)} is not a version number", hint="versions are whole numbers: 1, 2, 3 …"
+        )
     return version
 
 
 def check_prefix(prefix: str) -> str:
-    """Return ``prefix`` unchanged if some name can start with it, or raise :class:`InvalidNameError`."""
-    if prefix:
-        check_name(prefix if not prefix.endswith("/") else prefix + "x")
+    """Return ``prefix`` unchanged if some name starts with it (the empty one: all), or raise :class:`InvalidNameError`.
+
+    A prefix need not be a name: ``app1/`` and ``app1/.`` begin ``app1/.env``.
+    """
+    try:
+        # One more letter makes a name of the start of any longer one.
+        if prefix != "":
+            check_name(prefix + "x" if isinstance(prefix, str) and len(prefix) < MAX_NAME else prefix)
+    except InvalidNameError as error:
+        raise InvalidNameError(f"no secret's name starts with {_shown(prefix)}", hint=error.hint) from None
     return prefix
 
 
@@ -82,8 +92,10 @@ def _dotted(name: str) -> bool:
     return any(segment in (".", "..") for segment in name.split("/"))
 
 
-def _shown(name: object) -> str:
-    text = repr(name)
+def _shown(given: object) -> str:
+    if isinstance(given, int) and abs(given) > 10 * MAX_VERSION:
+        return "so large a number"  # repr refuses beyond 4,300 digits
+    text = repr(given)
     return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
 
 
@@ -109,6 +121,8 @@ class _Hidden:
     __slots__ = ("_bytes",)
 
     def __init__(self, data: bytes) -> None:
+        if not isinstance(data, bytes | bytearray | memoryview):  # bytes(5) would be five zeros
+            raise TypeError(f"{type(self).__name__} takes bytes, not {type(data).__name__}")
         self._bytes = bytes(data)
 
     def expose(self) -> bytes:
@@ -145,9 +159,9 @@ class DataKey(_Hidden):
     __slots__ = ()
 
     def __init__(self, data: bytes) -> None:
-        if len(data) != 32:
-            raise InvalidArgumentError(f"a data key has 32 bytes, not {len(data)}")
         super().__init__(data)
+        if len(self._bytes) != 32:
+            raise InvalidArgumentError(f"a data key has 32 bytes, not {len(self._bytes)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +226,8 @@ def encode(text: str, what: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
-        raise InvalidArgumentError(f"{what} is not valid unicode text") from None
+        pass  # it carries the whole text, and an error raised in here would carry it
+    raise InvalidArgumentError(f"{what} is not valid unicode text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,16 +345,17 @@ class Secret:
         try:
             return self.value.decode("utf-8")
         except UnicodeDecodeError:
-            raise InvalidArgumentError(
-                f"version {self.number} of {self.name} is not UTF-8 text", hint="use .value, which is bytes"
-            ) from None
+            pass  # an error raised in here would have it as its __context__, value and all
+        raise InvalidArgumentError(
+            f"version {self.number} of {self.name} is not UTF-8 text", hint="use .value, which is bytes"
+        )
 
 
 def from_ms(milliseconds: int) -> datetime:
     """An aware UTC datetime from milliseconds since the epoch."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=milliseconds)  # exact, which a float of seconds is not
 
 
 def from_seconds(seconds: int | None) -> datetime | None:
     """An aware UTC datetime from seconds since the epoch; None stays None."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return None if seconds is None else _EPOCH + timedelta(seconds=seconds)
