@@ -66,7 +66,9 @@ def _assuming(source: boto3.Session, role_arn: str, settings: AwsSettings) -> bo
             if credentials is None:
                 return None
             fetcher = AssumeRoleCredentialFetcher(
-                client_creator=partial(source.client, region_name=region, endpoint_url=settings.endpoint_url),
+                client_creator=partial(
+                    source.client, region_name=region, endpoint_url=settings.endpoint_url, config=_config()
+                ),
                 source_credentials=credentials,
                 role_arn=role_arn,
                 extra_args={"RoleSessionName": _SESSION_NAME},
@@ -153,9 +155,8 @@ class BotoTransport:
         try:
             # The stubs know each service by its literal name; here the name is a variable.
             make: Any = self._session.client
-            client: BaseClient = make(
-                service, region_name=self._region, endpoint_url=self._endpoint_url, config=_config(service)
-            )
+            config = _config(_IDENTITY_TIMEOUT, _IDENTITY_TIMEOUT) if service == "sts" else _config()
+            client: BaseClient = make(service, region_name=self._region, endpoint_url=self._endpoint_url, config=config)
         except (BotoCoreError, ValueError) as error:
             raise configuration_error(error, self._session.profile_name) from error
         if service == "kms":
@@ -179,13 +180,12 @@ def identity(transport: BotoTransport) -> str:
     return transport._identity
 
 
-def _config(service: str) -> Config:
+def _config(connect_timeout: float = _CONNECT_TIMEOUT, read_timeout: float = _READ_TIMEOUT) -> Config:
     from botocore.config import Config
 
-    patient = service != "sts"
     return Config(
-        connect_timeout=_CONNECT_TIMEOUT if patient else _IDENTITY_TIMEOUT,
-        read_timeout=_READ_TIMEOUT if patient else _IDENTITY_TIMEOUT,
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
         max_pool_connections=CONNECTIONS,
         retries={"mode": "standard", "total_max_attempts": 1},
         tcp_keepalive=True,

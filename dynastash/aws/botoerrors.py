@@ -141,8 +141,8 @@ def _credentials_refused(
     operation: Operation, status: int, asked: str, code: str, message: str
 ) -> CallError | CredentialsError:
     """The answer was to a call that botocore made to get credentials: AssumeRole, GetRoleCredentials …"""
-    if (failure := failure_of(status, code)) is not Failure.REJECTED:
-        return CallError(operation, failure, one_line(code), one_line(message))
+    if failure_of(status, code) is not Failure.REJECTED:  # our own call was not even begun
+        return CallError(operation, Failure.UNREACHABLE, one_line(code), one_line(message or code))
     if credentials := credentials_error(code, message):
         return credentials
     if asked.startswith("AssumeRole"):
