@@ -1,0 +1,469 @@
+"""boto3's clients as a transport: against servers that misbehave, and with configurations that do not work."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import ssl
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from dynastash.aws.base import AwsSettings, CallError, Failure, Operation
+from dynastash.aws.boto import BotoTransport, identity, make_session
+from dynastash.errors import ConfigError, CredentialsError
+from tests.engines.canned import Answer, canned, refusal
+from tests.engines.servers import free_port
+
+QUERY: Mapping[str, Any] = {"TableName": "some-table"}
+DATA_KEY = b"sixteen bytes..." * 2
+MINTED = Answer(
+    body=json.dumps(
+        {
+            "KeyId": "arn:aws:kms:eu-west-1:1:key/2",
+            "Plaintext": base64.b64encode(DATA_KEY).decode(),
+            "CiphertextBlob": base64.b64encode(b"wrapped").decode(),
+        }
+    ).encode()
+)
+
+
+def session() -> boto3.Session:
+    """A session that needs nothing from outside."""
+    return boto3.Session(aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key="secret", region_name="eu-west-1")
+
+
+def transport(url: str) -> BotoTransport:
+    """A transport to ``url``."""
+    return BotoTransport(session(), endpoint_url=url)
+
+
+@pytest.fixture
+def aws_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An AWS config file of the test's own, and a home without SSO caches."""
+    path = tmp_path / "config"
+    path.write_text("")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return path
+
+
+class TestCalls:
+    """Replies and failures as they come over the wire."""
+
+    def test_requests_and_replies_are_the_apis_own(self) -> None:
+        """Binary goes as bytes both ways; nothing of botocore's stands in a reply; the caller's request stays."""
+        reply = {"Items": [{"blob": {"B": base64.b64encode(b"\xff").decode()}}], "Count": 1}
+        request = {**QUERY, "ExpressionAttributeValues": {":b": {"B": b"\x00\xfe"}}}
+        before = json.dumps(request, default=repr)
+        with canned(Answer(body=json.dumps(reply).encode())) as server:
+            assert transport(server.url).call(Operation.QUERY, request) == {
+                "Items": [{"blob": {"B": b"\xff"}}],
+                "Count": 1,
+            }
+        ((headers, body),) = server.requests
+        assert headers["x-amz-target"] == "DynamoDB_20120810.Query"
+        assert "dynastash/" in headers["user-agent"]
+        assert json.loads(body)["ExpressionAttributeValues"][":b"] == {"B": "AP4="}
+        assert json.dumps(request, default=repr) == before
+
+    @pytest.mark.parametrize(
+        ("answer", "failure", "code"),
+        [
+            (refusal("ThrottlingException"), Failure.THROTTLED, "ThrottlingException"),
+            (refusal("InternalServerError", status=500), Failure.AMBIGUOUS, "InternalServerError"),
+            (Answer(503, b"<html><body>Service Unavailable</body></html>"), Failure.AMBIGUOUS, "503"),
+            (Answer(502, b""), Failure.AMBIGUOUS, "502"),
+            (refusal("ValidationException", "bad"), Failure.REJECTED, "ValidationException"),
+            (Answer(hang_up=True), Failure.AMBIGUOUS, "ConnectionClosedError"),
+            (Answer(200, b"<html>Sign in to the hotel's network</html>"), Failure.AMBIGUOUS, "MalformedReply"),
+            (Answer(200, b'{"Items": [{"name"'), Failure.AMBIGUOUS, "MalformedReply"),
+            (Answer(200, b""), Failure.AMBIGUOUS, "MalformedReply"),
+            (Answer(200, b"[]"), Failure.AMBIGUOUS, "MalformedReply"),
+            (Answer(200, b'{"Items": "x"}'), Failure.AMBIGUOUS, "MalformedReply"),
+            (Answer(200, b'{"Items": [{"a": {"B": "QQ"}}]}'), Failure.AMBIGUOUS, "MalformedReply"),
+            (Answer(200, b'{"Items": 5}'), Failure.AMBIGUOUS, "MalformedReply"),
+            (Answer(200, b'{"Items": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"), Failure.AMBIGUOUS, "MalformedReply"),
+        ],
+        ids=lambda value: repr(value)[:60] if isinstance(value, Answer) else "",
+    )
+    def test_a_bad_answer_is_one_failed_attempt(self, answer: Answer, failure: Failure, code: str) -> None:
+        """Whatever comes back, it is a CallError, and botocore has not tried again by itself."""
+        with canned(answer) as server, pytest.raises(CallError) as caught:
+            transport(server.url).call(Operation.QUERY, QUERY)
+        assert (caught.value.failure, caught.value.code) == (failure, code)
+        assert len(server.requests) == 1
+
+    def test_a_page_instead_of_an_answer_is_not_a_commit(self) -> None:
+        """The answer to a transaction is the empty object: botocore would take anything for that."""
+        put = {"Put": {"TableName": "some-table", "Item": {"name": {"S": "x"}}}}
+        with canned(Answer(200, b"<html></html>")) as server, pytest.raises(CallError):
+            transport(server.url).call(Operation.TRANSACT_WRITE_ITEMS, {"TransactItems": [put]})
+
+    def test_the_environment_does_not_bring_other_retries(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two policies, one inside the other, would multiply."""
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "7")
+        monkeypatch.setenv("AWS_RETRY_MODE", "adaptive")
+        with canned(refusal("ThrottlingException")) as server, pytest.raises(CallError):
+            transport(server.url).call(Operation.QUERY, QUERY)
+        assert len(server.requests) == 1
+
+    def test_a_cancelled_transaction_brings_its_reasons(self) -> None:
+        """One code for each action."""
+        reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}]
+        put = {"Put": {"TableName": "some-table", "Item": {"name": {"S": "x"}}}}
+        with (
+            canned(refusal("TransactionCanceledException", "Transaction cancelled", CancellationReasons=reasons)) as s,
+            pytest.raises(CallError) as caught,
+        ):
+            transport(s.url).call(Operation.TRANSACT_WRITE_ITEMS, {"TransactItems": [put, put]})
+        assert caught.value.reasons == ("None", "ConditionalCheckFailed")
+
+    def test_nobody_listens(self) -> None:
+        """A refused connection is no network."""
+        with pytest.raises(CallError) as caught:
+            transport(f"http://127.0.0.1:{free_port()}").call(Operation.QUERY, QUERY)
+        assert caught.value.failure is Failure.UNREACHABLE
+        assert "127.0.0.1" in caught.value.message
+
+    def test_a_request_that_botocore_refuses_is_not_shown(self) -> None:
+        """Its validation error would print the request, at every depth of the exception's chain."""
+        bad = {**QUERY, "ExpressionAttributeValues": {":v": {"B": ["hunter2"]}}}
+        with pytest.raises(CallError) as caught:
+            transport("http://127.0.0.1:1").call(Operation.QUERY, bad)
+        assert caught.value.failure is Failure.REJECTED
+        assert "hunter2" not in str(caught.value)
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__
+
+    def test_expired_credentials(self) -> None:
+        """The session's own, found out by the answer."""
+        with canned(refusal("ExpiredTokenException")) as server, pytest.raises(CredentialsError, match="expired"):
+            transport(server.url).call(Operation.QUERY, QUERY)
+
+    def test_threads_share_one_client(self) -> None:
+        """Making clients from several threads is what boto3's sessions forbid."""
+        made: list[str] = []
+        together = threading.Barrier(8)
+
+        class Watched(boto3.Session):
+            def client(self, service_name: str, **options: Any) -> Any:  # type: ignore[override]
+                made.append(service_name)
+                return super().client(service_name, **options)  # type: ignore[call-overload]
+
+        with canned(Answer(body=b'{"Items": []}')) as server:
+            watched = Watched(aws_access_key_id="A", aws_secret_access_key="s", region_name="eu-west-1")
+            shared = BotoTransport(watched, endpoint_url=server.url)
+
+            def call(_: int) -> dict[str, Any]:
+                together.wait()
+                return shared.call(Operation.QUERY, QUERY)
+
+            with ThreadPoolExecutor(8) as pool:
+                assert list(pool.map(call, range(8))) == [{"Items": []}] * 8
+        assert made == ["dynamodb"]
+
+
+class TestSecrecy:
+    """Data keys in the clear pass through botocore."""
+
+    def test_the_debug_log_does_not_show_data_keys(self, caplog: pytest.LogCaptureFixture) -> None:
+        """botocore logs the body of every answer; of KMS's it has nothing to show."""
+        with caplog.at_level(logging.DEBUG), canned(MINTED) as server:
+            reply = transport(server.url).call(Operation.GENERATE_DATA_KEY, {"KeyId": "alias/x"})
+        assert reply["Plaintext"] == DATA_KEY
+        assert "Response body" in caplog.text
+        assert base64.b64encode(DATA_KEY).decode() not in caplog.text
+        assert repr(DATA_KEY) not in caplog.text
+
+    def test_a_malformed_answer_is_not_quoted(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Neither in the message nor in the chain: it could be half a data key."""
+        half = MINTED.body[:-2]
+        with caplog.at_level(logging.DEBUG), canned(Answer(body=half)) as server, pytest.raises(CallError) as caught:
+            transport(server.url).call(Operation.DECRYPT, {"CiphertextBlob": b"x"})
+        assert caught.value.__cause__ is None
+        assert base64.b64encode(DATA_KEY).decode() not in str(caught.value) + caplog.text
+
+
+class TestTls:
+    """Certificates are always verified."""
+
+    @pytest.fixture
+    def certificate(self, tmp_path: Path) -> Path:
+        """A self-signed certificate for 127.0.0.1, its key in the same file."""
+        import ipaddress
+
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+        now = datetime.now(UTC)
+        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        certificate = (
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(address, critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        path = tmp_path / "server.pem"
+        path.write_bytes(
+            certificate.public_bytes(serialization.Encoding.PEM)
+            + key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        return path
+
+    @pytest.fixture
+    def context(self, certificate: Path) -> ssl.SSLContext:
+        """The server's side."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        return context
+
+    def test_an_unknown_authority_is_refused(self, context: ssl.SSLContext) -> None:
+        """At once and with the way out: no patience mends it."""
+        with canned(Answer(), tls=context) as server, pytest.raises(ConfigError, match="cannot be verified") as caught:
+            transport(server.url).call(Operation.QUERY, QUERY)
+        assert "AWS_CA_BUNDLE" in (caught.value.hint or "")
+
+    def test_the_users_own_authority_is_taken(
+        self, context: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """AWS_CA_BUNDLE means what it means to boto3."""
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+        with canned(Answer(body=b'{"Count": 3}'), tls=context) as server:
+            assert transport(server.url).call(Operation.QUERY, QUERY) == {"Count": 3}
+
+    def test_a_missing_bundle_is_named(
+        self, context: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Not as an SSL error that is tried again for half a minute."""
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+        with canned(Answer(), tls=context) as server, pytest.raises(ConfigError) as caught:
+            transport(server.url).call(Operation.QUERY, QUERY)
+        assert "AWS_CA_BUNDLE" in (caught.value.hint or "")
+
+
+class TestSettings:
+    """Regions, endpoints, profiles and credentials."""
+
+    def test_without_a_region(self) -> None:
+        """Found out when the transport is made."""
+        with pytest.raises(ConfigError, match="no AWS region") as caught:
+            BotoTransport(make_session(AwsSettings()))
+        assert "AWS_DEFAULT_REGION" in (caught.value.hint or "")
+
+    @pytest.mark.parametrize("variable", ["AWS_DEFAULT_REGION", "AWS_REGION"])
+    def test_the_region_of_the_environment(self, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Both variables are about, and settings come before them."""
+        monkeypatch.setenv(variable, "eu-north-1")
+        assert BotoTransport(make_session(AwsSettings())).region == "eu-north-1"
+        assert BotoTransport(make_session(AwsSettings(region="us-east-2"))).region == "us-east-2"
+        assert BotoTransport(make_session(AwsSettings()), region="us-west-1").region == "us-west-1"
+
+    def test_the_endpoint_of_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """AWS_ENDPOINT_URL means what it means to boto3."""
+        with canned(Answer(body=b'{"Count": 7}')) as server:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+            assert BotoTransport(session()).call(Operation.QUERY, QUERY) == {"Count": 7}
+
+    def test_a_profile(self, aws_config: Path) -> None:
+        """Its region and credentials are used."""
+        aws_config.write_text(
+            "[profile work]\nregion = eu-south-1\naws_access_key_id = AKIAWORK\naws_secret_access_key = s\n"
+        )
+        work = BotoTransport(make_session(AwsSettings(profile="work")))
+        assert (work.region, work.access_key()) == ("eu-south-1", "AKIAWORK")
+
+    def test_a_profile_that_does_not_exist(self) -> None:
+        """Named in the settings."""
+        with pytest.raises(ConfigError, match="profile nobody does not exist"):
+            make_session(AwsSettings(profile="nobody"))
+
+    def test_a_profile_of_the_environment_that_does_not_exist(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """AWS_PROFILE is found out at the same place."""
+        monkeypatch.setenv("AWS_PROFILE", "nobody")
+        with pytest.raises(ConfigError, match="profile nobody does not exist"):
+            BotoTransport(make_session(AwsSettings(region="eu-west-1"))).call(Operation.QUERY, QUERY)
+
+    def test_a_config_file_that_cannot_be_parsed(self, aws_config: Path) -> None:
+        """Named with its path."""
+        aws_config.write_text("[profile work\nregion=")
+        with pytest.raises(ConfigError, match=str(aws_config)):
+            BotoTransport(make_session(AwsSettings(profile="work", region="eu-west-1")))
+
+    def test_an_endpoint_that_is_no_url(self) -> None:
+        """Shown as it was given."""
+        with pytest.raises(ConfigError, match="nonsense"):
+            transport("nonsense").call(Operation.QUERY, QUERY)
+
+    def test_a_region_that_is_no_region(self) -> None:
+        """Shown as it was given."""
+        with pytest.raises(ConfigError, match="not a region"):
+            BotoTransport(session(), region="not a region").call(Operation.QUERY, QUERY)
+
+    def test_no_credentials(self) -> None:
+        """Said before any connection."""
+        with pytest.raises(CredentialsError, match="no AWS credentials") as caught:
+            BotoTransport(boto3.Session(region_name="eu-west-1")).call(Operation.QUERY, QUERY)
+        assert "AWS_PROFILE" in (caught.value.hint or "")
+
+    def test_half_a_credential(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The missing half is named."""
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+        with pytest.raises(CredentialsError, match="AWS_SECRET_ACCESS_KEY"):
+            BotoTransport(boto3.Session(region_name="eu-west-1")).call(Operation.QUERY, QUERY)
+
+    def test_a_login_that_has_not_happened(self, aws_config: Path) -> None:
+        """SSO without a cached token: the hint is the command to run."""
+        aws_config.write_text(
+            "[profile work]\nregion = eu-west-1\nsso_session = corp\nsso_account_id = 1\nsso_role_name = dev\n"
+            "[sso-session corp]\nsso_start_url = https://example.awsapps.com/start\nsso_region = eu-west-1\n"
+        )
+        work = BotoTransport(make_session(AwsSettings(profile="work")))
+        with pytest.raises(CredentialsError, match="SSO") as caught:
+            work.call(Operation.QUERY, QUERY)
+        assert caught.value.hint == "run aws sso login --profile work"
+
+    def test_a_credential_process_that_fails(self, aws_config: Path) -> None:
+        """What it printed is not repeated."""
+        aws_config.write_text(
+            "[profile work]\nregion = eu-west-1\ncredential_process = sh -c 'echo hunter2 >&2; exit 3'\n"
+        )
+        work = BotoTransport(make_session(AwsSettings(profile="work")))
+        with pytest.raises(CredentialsError, match="credential process failed") as caught:
+            work.call(Operation.QUERY, QUERY)
+        assert "hunter2" not in str(caught.value)
+
+
+def sts(action: str, content: str) -> Answer:
+    """An answer of STS, which speaks XML."""
+    body = f'<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result>{content}'
+    return Answer(body=f"{body}</{action}Result></{action}Response>".encode())
+
+
+def assumed(seconds: int) -> Answer:
+    """Credentials of a role for so many seconds."""
+    expires = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return sts(
+        "AssumeRole",
+        "<Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>hunter2</SecretAccessKey>"
+        f"<SessionToken>token</SessionToken><Expiration>{expires}</Expiration></Credentials>",
+    )
+
+
+class TestRole:
+    """A role to assume, on top of whatever credentials there are."""
+
+    @pytest.fixture(autouse=True)
+    def credentials(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The caller's own."""
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIASOURCE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+    @staticmethod
+    def assuming(url: str, region: str | None = "eu-west-1") -> BotoTransport:
+        """A transport that assumes a role at ``url``, where everything else is as well."""
+        settings = AwsSettings(region=region, role_arn="arn:aws:iam::123456789012:role/app", endpoint_url=url)
+        return BotoTransport(make_session(settings), endpoint_url=url)
+
+    @pytest.mark.parametrize(("seconds", "renewed"), [(3600, False), (60, True)], ids=["lasting", "expiring"])
+    def test_it_is_assumed_once_and_renewed_in_time(self, seconds: int, renewed: bool) -> None:
+        """By the caller's own credentials; calls are signed with the role's."""
+        with canned(Answer()) as server:
+            server.answer = lambda headers, body: assumed(seconds) if b"Action=AssumeRole" in body else Answer()
+            role = self.assuming(server.url)
+            for _ in range(3):
+                role.call(Operation.QUERY, QUERY)
+        signed = [headers["authorization"].split("/")[0].split("=")[1] for headers, _ in server.requests]
+        assert signed.count("AKIASOURCE") >= 3 if renewed else signed.count("AKIASOURCE") == 1
+        assert signed.count("ASIAROLE") == 3
+        assert any(b"role%2Fapp" in body for _, body in server.requests)
+
+    def test_it_works_with_the_region_of_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Also with the variable that boto3 does not read."""
+        monkeypatch.setenv("AWS_REGION", "eu-west-3")
+        with canned(assumed(3600)) as server:
+            assert self.assuming(server.url, None).access_key() == "ASIAROLE"
+
+    def test_its_credentials_are_not_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        """botocore would show the answer of STS."""
+        with caplog.at_level(logging.DEBUG), canned(assumed(3600)) as server:
+            assert self.assuming(server.url).access_key() == "ASIAROLE"
+        assert "Response body" in caplog.text
+        assert "hunter2" not in caplog.text
+
+    def test_it_cannot_be_assumed(self) -> None:
+        """One line with AWS's reason, and where to look."""
+        denied = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized to perform</Message></Error>"
+        with (
+            canned(Answer(403, denied + b"</ErrorResponse>")) as server,
+            pytest.raises(CredentialsError, match="role cannot be assumed: not authorized") as caught,
+        ):
+            self.assuming(server.url).call(Operation.QUERY, QUERY)
+        assert "trust policy" in (caught.value.hint or "")
+
+    def test_there_is_nothing_to_assume_it_with(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The same line as without a role."""
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        with pytest.raises(CredentialsError, match="no AWS credentials"):
+            self.assuming("http://127.0.0.1:1").call(Operation.QUERY, QUERY)
+
+
+class TestIdentity:
+    """Who writes, for the record's author."""
+
+    def test_sts_says_it_once(self) -> None:
+        """The ARN is kept."""
+        with canned(sts("GetCallerIdentity", "<Arn>arn:aws:iam::123456789012:user/ada</Arn>")) as server:
+            caller = transport(server.url)
+            assert identity(caller) == identity(caller) == "arn:aws:iam::123456789012:user/ada"
+        assert len(server.requests) == 1
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            Answer(403, b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"),
+            Answer(403, b"<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>"),
+            Answer(500, b""),
+            Answer(hang_up=True),
+            Answer(200, b"<html></html>"),
+            sts("GetCallerIdentity", "<Account>123456789012</Account>"),
+        ],
+        ids=["denied", "expired", "broken", "cut", "page", "without"],
+    )
+    def test_without_sts_the_access_key_stands_in(self, answer: Answer) -> None:
+        """No put fails for its author's name, and nobody waits for it again."""
+        with canned(answer) as server:
+            caller = transport(server.url)
+            assert identity(caller) == identity(caller) == "access-key/AKIAEXAMPLE"
+        assert len(server.requests) == 1
+
+    def test_without_a_network_the_access_key_stands_in(self) -> None:
+        """STS out of reach, as in a private subnet."""
+        assert identity(transport(f"http://127.0.0.1:{free_port()}")) == "access-key/AKIAEXAMPLE"
+
+    def test_without_credentials_there_is_nobody(self) -> None:
+        """Then nothing else will work either."""
+        with pytest.raises(CredentialsError, match="no AWS credentials"):
+            identity(BotoTransport(boto3.Session(region_name="eu-west-1")))
+
+    def test_without_a_network_for_the_role_there_is_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The role's access key is STS's to give."""
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIASOURCE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        with pytest.raises(CredentialsError, match="cannot be had"):
+            identity(TestRole.assuming(f"http://127.0.0.1:{free_port()}"))
