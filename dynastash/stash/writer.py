@@ -10,7 +10,13 @@ from dynastash.backoff import Backoff
 from dynastash.crypto import envelope
 from dynastash.crypto.kdf import DerivedKeys
 from dynastash.crypto.records import VersionMetadata
-from dynastash.errors import ConflictError, InvalidArgumentError, SecretDeletedError, SecretNotFoundError
+from dynastash.errors import (
+    ConflictError,
+    InvalidArgumentError,
+    SecretDeletedError,
+    SecretDestroyedError,
+    SecretNotFoundError,
+)
 from dynastash.models import MAX_VERSION, Context, Head, Item, Plaintext, State
 from dynastash.stash import parallel
 from dynastash.stash.reader import Reader, Snapshot, refuse_destroyed
@@ -55,7 +61,7 @@ class Writer:
         def attempt() -> Written:
             snapshot, author = self._begin(name)
             head = snapshot.head if snapshot is not None else None
-            self._require(name, head, if_version)
+            self._require(name, snapshot, if_version, trusting=write_only)
             if snapshot is None or write_only:
                 metadata, item, keys = self._seal(name, new, head, author)
             else:
@@ -83,7 +89,7 @@ class Writer:
             snapshot, author = self._begin(name)
             if snapshot is None:
                 raise SecretNotFoundError(f"there is no secret {name} to rotate", hint="put or generate it first")
-            self._require(name, snapshot.head, if_version)
+            self._require(name, snapshot, if_version)
             trusted, (metadata, item, _) = parallel.both(
                 lambda: self._reader.trusted(snapshot),
                 lambda: self._seal(name, new, snapshot.head, author),
@@ -137,16 +143,24 @@ class Writer:
     def _begin(self, name: str) -> tuple[Snapshot | None, str]:
         return parallel.both(lambda: self._reader.snapshot(name), self._identity, limit=self._reader.keys.concurrency)
 
-    @staticmethod
-    def _require(name: str, head: Head | None, if_version: int | None) -> None:
-        """Refuse to add a version in a state that forbids it, or where current is not what the caller expects."""
-        if head is not None:
-            refuse_destroyed(head)
-            if head.state is State.DELETED:
-                raise SecretDeletedError(f"{name} is deleted", hint="undelete it, or put it under another name")
-        require_version(name, head, if_version)
-        if head is not None:
-            require_no_pending(head)
+    def _require(self, name: str, snapshot: Snapshot | None, if_version: int | None, *, trusting: bool = False) -> None:
+        """Refuse to add a version in a state that forbids it, or where current is not what the caller expects.
+
+        What the refusal says of the secret is authenticated first, unless the caller is ``trusting``.
+        """
+        head = snapshot.head if snapshot is not None else None
+        try:
+            if head is not None:
+                refuse_destroyed(head)
+                if head.state is State.DELETED:
+                    raise SecretDeletedError(f"{name} is deleted", hint="undelete it, or put it under another name")
+            require_version(name, head, if_version)
+            if head is not None:
+                require_no_pending(head)
+        except ConflictError as error:
+            if snapshot is not None and not trusting and not isinstance(error, SecretDestroyedError):
+                self._reader.trusted(snapshot)
+            raise
         if head is not None and head.last >= MAX_VERSION:
             raise InvalidArgumentError(f"{name} has used up its version numbers", hint="use another name")
 
