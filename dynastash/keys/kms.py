@@ -191,7 +191,7 @@ def _unusable(error: CallError, key: str) -> KeyProviderError:
             )
         case "KMSInvalidStateException":
             return KeyUnavailableError(f"{key} cannot be used now: {error.message}", code=error.code)
-        case "InvalidKeyUsageException":
+        case "InvalidKeyUsageException" | "UnsupportedOperationException":
             return KeyProviderError(
                 f"{key} is not a symmetric encryption key", hint="dynastash deploy ENV makes one", code=error.code
             )
