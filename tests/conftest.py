@@ -1,5 +1,5 @@
 """Fixtures that all tests share."""
 
-from tests.engines.fixtures import clean_environment, ddblocal, ministack, moto
+from tests.engines.fixtures import clean_environment, ddblocal, live, ministack, moto
 
-__all__ = ["clean_environment", "ddblocal", "ministack", "moto"]
+__all__ = ["clean_environment", "ddblocal", "live", "ministack", "moto"]

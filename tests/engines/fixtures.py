@@ -16,17 +16,30 @@ DDBLOCAL = "DYNASTASH_DDBLOCAL_DIR"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def clean_environment() -> Iterator[None]:
-    """No test sees the developer's AWS or dynastash settings, unless the live tier was asked for."""
+def clean_environment() -> Iterator[dict[str, str]]:
+    """No test sees the developer's AWS or dynastash settings. Gives what was taken away, for the live tier."""
+    taken = {
+        variable: value
+        for variable, value in os.environ.items()
+        if variable.startswith(("AWS_", "DYNASTASH_")) and variable not in (LIVE, DDBLOCAL)
+    }
     with pytest.MonkeyPatch.context() as patch:
-        if not os.environ.get(LIVE):
-            for variable in list(os.environ):
-                if variable.startswith(("AWS_", "DYNASTASH_")) and variable not in (LIVE, DDBLOCAL):
-                    patch.delenv(variable)
-            patch.setenv("AWS_CONFIG_FILE", os.devnull)
-            patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-            patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        yield
+        for variable in taken:
+            patch.delenv(variable)
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield taken
+
+
+@pytest.fixture
+def live(clean_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of the environment for live tests, with the developer's own settings back; its module skips without."""
+    for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED"):
+        monkeypatch.delenv(variable)
+    for variable, value in clean_environment.items():
+        monkeypatch.setenv(variable, value)
+    return os.environ[LIVE]
 
 
 @pytest.fixture(scope="session")
