@@ -33,6 +33,7 @@ from dynastash.models import (
     check_version,
 )
 from dynastash.stash import inputs, views
+from dynastash.stash.changes import Changes
 from dynastash.stash.highwater import HighWater
 from dynastash.stash.reader import Opened, Reader
 from dynastash.stash.rotation import GenerateRotator, Rotation, Rotator, policy_of, rotation_item, run_step
@@ -62,7 +63,7 @@ class Stash:
         self._store = store
         self._keys = keys
         self._reader = Reader(check_environment(environment), store, keys, self._clock, HighWater())
-        self._writer = Writer(self._reader, identity)
+        self._writer = Writer(self._reader, Changes(self._reader, identity))
 
     def __repr__(self) -> str:
         return f"<Stash {self.environment}: {self.where}>"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import Final
 
-from dynastash.backoff import Backoff
 from dynastash.crypto import envelope
 from dynastash.crypto.kdf import DerivedKeys
 from dynastash.crypto.records import VersionMetadata
@@ -19,10 +18,9 @@ from dynastash.errors import (
 )
 from dynastash.models import MAX_VERSION, Context, Head, Item, Plaintext, State
 from dynastash.stash import parallel
+from dynastash.stash.changes import Changes
 from dynastash.stash.reader import Reader, Snapshot, refuse_destroyed
-from dynastash.stores.base import Change, HeadMark
 
-_T = TypeVar("_T")
 _ABSENT: Final = 0
 """What ``if_version`` says to require that there is no such secret."""
 
@@ -51,15 +49,15 @@ class Written:
 class Writer:
     """Changes secrets of one environment, one head compare-and-swap at a time."""
 
-    def __init__(self, reader: Reader, identity: Callable[[], str]) -> None:
+    def __init__(self, reader: Reader, changes: Changes) -> None:
         self._reader = reader
-        self._identity = identity
+        self._changes = changes
 
     def put(self, name: str, new: NewVersion, *, if_version: int | None, write_only: bool) -> Written:
         """Add a version and make it current."""
 
         def attempt() -> Written:
-            snapshot, author = self._begin(name)
+            snapshot, author = self._changes.begin(name)
             head = snapshot.head if snapshot is not None else None
             self._require(name, snapshot, if_version, trusting=write_only)
             if snapshot is None or write_only:
@@ -78,15 +76,16 @@ class Writer:
                 comment=new.comment,
                 expires_at=new.expires_at,
             )
-            return self._commit(snapshot, successor, keys, metadata, item)
+            self._changes.commit(snapshot, successor, keys, create=[item])
+            return Written(metadata, successor)
 
-        return self._until_won(name, attempt)
+        return self._changes.until_won(name, attempt)
 
     def stage(self, name: str, new: NewVersion, *, if_version: int) -> Written:
         """Add a version as pending; current stays. ``if_version`` is the current version that ``new`` replaces."""
 
         def attempt() -> Written:
-            snapshot, author = self._begin(name)
+            snapshot, author = self._changes.begin(name)
             if snapshot is None:
                 raise SecretNotFoundError(f"there is no secret {name} to rotate", hint="put or generate it first")
             self._require(name, snapshot, if_version)
@@ -96,15 +95,17 @@ class Writer:
                 limit=self._reader.keys.concurrency,
             )
             successor = self._successor(name, snapshot.head, new, metadata, author, forget=False)
-            return self._commit(snapshot, replace(successor, pending=metadata.number), trusted.keys, metadata, item)
+            successor = replace(successor, pending=metadata.number)
+            self._changes.commit(snapshot, successor, trusted.keys, create=[item])
+            return Written(metadata, successor)
 
-        return self._until_won(name, attempt)
+        return self._changes.until_won(name, attempt)
 
     def promote(self, name: str, pending: int) -> Written:
         """Make the pending version current. Done already is done."""
 
         def attempt() -> Written:
-            snapshot, author = self._begin(name)
+            snapshot, author = self._changes.begin(name)
             head = self._require_pending(name, snapshot, pending, done="current")
             assert snapshot is not None
             opened = self._reader.open_beside(snapshot, pending)
@@ -112,22 +113,23 @@ class Writer:
             if head.pending is None:
                 return Written(metadata, head)
             successor = replace(
-                self._touched(head, author),
+                self._changes.touched(head, author),
                 previous=head.current,
                 current=pending,
                 pending=None,
                 comment=metadata.comment,
                 expires_at=metadata.expires_at,
             )
-            return self._commit(snapshot, successor, opened.record.keys, metadata, None)
+            self._changes.commit(snapshot, successor, opened.record.keys)
+            return Written(metadata, successor)
 
-        return self._until_won(name, attempt)
+        return self._changes.until_won(name, attempt)
 
     def abort(self, name: str, pending: int) -> Written:
         """Take the pending stage away. The version stays, without a stage."""
 
         def attempt() -> Written:
-            snapshot, author = self._begin(name)
+            snapshot, author = self._changes.begin(name)
             head = self._require_pending(name, snapshot, pending)
             assert snapshot is not None
             if head.current is None:
@@ -135,13 +137,11 @@ class Writer:
                     f"{name} has only its pending version", hint=f"finish with `dynastash rotate {name} --resume`"
                 )
             opened = self._reader.open_beside(snapshot, pending)
-            successor = replace(self._touched(head, author), pending=None)
-            return self._commit(snapshot, successor, opened.sealing.keys, opened.record.metadata, None)
+            successor = replace(self._changes.touched(head, author), pending=None)
+            self._changes.commit(snapshot, successor, opened.sealing.keys)
+            return Written(opened.record.metadata, successor)
 
-        return self._until_won(name, attempt)
-
-    def _begin(self, name: str) -> tuple[Snapshot | None, str]:
-        return parallel.both(lambda: self._reader.snapshot(name), self._identity, limit=self._reader.keys.concurrency)
+        return self._changes.until_won(name, attempt)
 
     def _require(self, name: str, snapshot: Snapshot | None, if_version: int | None, *, trusting: bool = False) -> None:
         """Refuse to add a version in a state that forbids it, or where current is not what the caller expects.
@@ -215,7 +215,7 @@ class Writer:
                 updated_by=author,
             )
         else:
-            successor = replace(self._touched(head, author), last=metadata.number)
+            successor = replace(self._changes.touched(head, author), last=metadata.number)
             if forget:
                 successor = replace(successor, tags={}, rotation={}, disabled=frozenset(), extra={})
         if new.tags is not None:
@@ -223,38 +223,6 @@ class Writer:
         if new.rotation is not None:
             successor = replace(successor, rotation=new.rotation)
         return successor
-
-    def _touched(self, head: Head, author: str) -> Head:
-        return replace(
-            head, revision=head.revision + 1, updated_ms=self._reader.clock.now(), updated_by=author, seal=None
-        )
-
-    def _commit(
-        self, snapshot: Snapshot | None, head: Head, keys: DerivedKeys, metadata: VersionMetadata, item: Item | None
-    ) -> Written:
-        expected = HeadMark(snapshot.head.last, snapshot.head.revision) if snapshot is not None else None
-        change = Change(
-            head=envelope.seal_head(self._reader.environment, head, keys),
-            expected=expected,
-            create=() if item is None else (item,),
-        )
-        try:
-            self._reader.store.commit(change)
-        except ConflictError as error:
-            raise _LostRace from error
-        self._reader.seen.observe(head)
-        return Written(metadata, head)
-
-    def _until_won(self, name: str, attempt: Callable[[], _T]) -> _T:
-        backoff = Backoff(self._reader.clock)
-        while True:
-            try:
-                return attempt()
-            except _LostRace as error:
-                if not backoff.pause():
-                    raise ConflictError(
-                        f"other writers kept changing {name}; nothing was written", hint="try again later"
-                    ) from error.__cause__
 
 
 def require_version(name: str, head: Head | None, if_version: int | None) -> None:
@@ -275,7 +243,3 @@ def require_no_pending(head: Head) -> None:
             f"a rotation of {head.name} is pending (version {head.pending})",
             hint=f"finish it with `dynastash rotate {head.name} --resume` or end it with `--abort`",
         )
-
-
-class _LostRace(Exception):
-    """Another writer changed the head between our read and our commit."""

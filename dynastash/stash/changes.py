@@ -1,0 +1,84 @@
+"""One head compare-and-swap, and its repetition where another writer was faster (docs/format-v1.md, section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from dynastash.backoff import Backoff
+from dynastash.crypto import envelope, records
+from dynastash.crypto.kdf import DerivedKeys
+from dynastash.errors import ConflictError
+from dynastash.models import Head, Item, State
+from dynastash.stash import parallel
+from dynastash.stash.reader import Reader, Snapshot
+from dynastash.stores.base import Change, HeadMark, RecordKey
+
+_T = TypeVar("_T")
+
+
+class Changes:
+    """How one environment's secrets are changed, whatever the change is."""
+
+    def __init__(self, reader: Reader, identity: Callable[[], str]) -> None:
+        self._reader = reader
+        self._identity = identity
+
+    def begin(self, name: str) -> tuple[Snapshot | None, str]:
+        """The secret as the store shows it, and who is going to change it."""
+        return parallel.both(lambda: self._reader.snapshot(name), self._identity, limit=self._reader.keys.concurrency)
+
+    def touched(self, head: Head, author: str) -> Head:
+        """``head`` as the next one begins: counted on, dated, signed with a name, not yet sealed."""
+        return replace(
+            head, revision=head.revision + 1, updated_ms=self._reader.clock.now(), updated_by=author, seal=None
+        )
+
+    def commit(
+        self,
+        snapshot: Snapshot | None,
+        head: Head,
+        keys: DerivedKeys | None,
+        *,
+        create: Sequence[Item] = (),
+        tombstones: Sequence[Item] = (),
+        delete: Sequence[RecordKey] = (),
+    ) -> None:
+        """Put ``head`` in the place of ``snapshot``'s, with the records that go with it.
+
+        ``keys`` are those of the version that the head is sealed under; None for the head of a destroyed secret. A lost
+        race is for :meth:`until_won` to see.
+        """
+        expected = HeadMark(snapshot.head.last, snapshot.head.revision) if snapshot is not None else None
+        if (keys is None) != (head.state is State.DESTROYED):
+            raise ValueError("a head is sealed unless its secret is destroyed")
+        item = records.encode_head(head) if keys is None else envelope.seal_head(self._reader.environment, head, keys)
+        change = Change(
+            head=item,
+            expected=expected,
+            create=create,
+            tombstones=tombstones,
+            delete=delete,
+        )
+        try:
+            self._reader.store.commit(change)
+        except ConflictError as error:
+            raise _LostRace from error
+        self._reader.seen.observe(head)
+
+    def until_won(self, name: str, attempt: Callable[[], _T]) -> _T:
+        """Repeat ``attempt``, from its read on, until it does not lose the race or the patience ends."""
+        backoff = Backoff(self._reader.clock)
+        while True:
+            try:
+                return attempt()
+            except _LostRace as error:
+                if not backoff.pause():
+                    raise ConflictError(
+                        f"other writers kept changing {name}; nothing was written", hint="try again later"
+                    ) from error.__cause__
+
+
+class _LostRace(Exception):
+    """Another writer changed the head between our read and our commit."""
