@@ -311,6 +311,8 @@ class SecretInfo:
     expires_at: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     rotation: bool = False
+    deleted_at: datetime | None = None
+    purge_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

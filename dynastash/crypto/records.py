@@ -427,6 +427,19 @@ def encode_version(metadata: VersionMetadata, **binaries: bytes) -> dict[str, At
     return item | {name: blob(content) for name, content in binaries.items()}
 
 
+def encode_tombstone(item: Item, *, destroyed_ms: int, destroyed_by: str, ttl: int | None) -> dict[str, AttributeValue]:
+    """What stays of the version record ``item`` when its value is destroyed. ``ttl`` in epoch seconds."""
+    tombstone: dict[str, AttributeValue] = {
+        **{name: item[name] for name in ("name", "record", "format", "version", "id", "created_at", "created_by")},
+        "destroyed_at": number(destroyed_ms),
+        "destroyed_by": text(destroyed_by),
+    }
+    if ttl is not None:
+        tombstone["ttl"] = number(ttl)
+    decode_metadata(tombstone)
+    return tombstone
+
+
 def parse_version_key(record: str) -> int | None:
     """The number in a version's sort key, or None for any other sort key (there is no version 0)."""
     match = _VERSION_KEY.fullmatch(record)

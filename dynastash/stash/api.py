@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dynastash.clock import Clock, SystemClock
 from dynastash.crypto import records
@@ -14,7 +14,6 @@ from dynastash.errors import (
     IntegrityError,
     InvalidArgumentError,
     PartialError,
-    RotationError,
     SecretNotFoundError,
 )
 from dynastash.generate import Policy, generate
@@ -35,9 +34,11 @@ from dynastash.models import (
 from dynastash.stash import inputs, views
 from dynastash.stash.changes import Changes
 from dynastash.stash.highwater import HighWater
+from dynastash.stash.lifecycle import Lifecycle, Rewrapped
 from dynastash.stash.reader import Opened, Reader
-from dynastash.stash.rotation import GenerateRotator, Rotation, Rotator, policy_of, rotation_item, run_step
-from dynastash.stash.writer import NewVersion, Writer, Written, require_no_pending, require_version
+from dynastash.stash.rotating import Rotations
+from dynastash.stash.rotation import Rotator, policy_of, rotation_item
+from dynastash.stash.writer import NewVersion, Writer, Written, require_version
 from dynastash.stores.base import RecordKey, Store
 
 
@@ -63,7 +64,10 @@ class Stash:
         self._store = store
         self._keys = keys
         self._reader = Reader(check_environment(environment), store, keys, self._clock, HighWater())
-        self._writer = Writer(self._reader, Changes(self._reader, identity))
+        changes = Changes(self._reader, identity)
+        self._writer = Writer(self._reader, changes)
+        self._rotations = Rotations(self._reader, self._writer)
+        self._lifecycle = Lifecycle(self._reader, changes)
 
     def __repr__(self) -> str:
         return f"<Stash {self.environment}: {self.where}>"
@@ -95,19 +99,21 @@ class Stash:
         tags: Mapping[str, str] | None = None,
         context: Mapping[str, str] | None = None,
         write_only: bool = False,
+        recreate: bool = False,
     ) -> Version:
         """Add ``value`` as the next version of ``name`` and make it current.
 
         ``if_version`` refuses unless that is the current version (0: unless there is no such secret). ``expires_at``
         is an aware datetime. ``tags`` label the secret and stay until they are given anew; ``context`` is bound to this
         version's key and public. At most 320 KiB. ``write_only`` is for callers who may not unwrap: the head is then
-        not checked, and the secret's tags, rotation policy and deleted versions are forgotten.
+        not checked, and the secret's tags, rotation policy and deleted versions are forgotten. ``recreate`` begins a
+        destroyed secret anew, behind the numbers that it has used.
 
         Raises :class:`ConflictError` where ``if_version`` does not hold or a rotation is pending,
         :class:`SecretDeletedError`, :class:`SecretDestroyedError`, :class:`ValueTooLargeError`.
         """
         new = inputs.new_version(self._clock.now(), value, comment, content_type, expires_at, tags, context)
-        return self._put(name, new, if_version=if_version, write_only=write_only)
+        return self._put(name, new, if_version=if_version, write_only=write_only, recreate=recreate)
 
     def generate(
         self,
@@ -121,11 +127,12 @@ class Stash:
         tags: Mapping[str, str] | None = None,
         context: Mapping[str, str] | None = None,
         write_only: bool = False,
+        recreate: bool = False,
     ) -> Version:
         """As :meth:`put`, with a new random value by ``policy``, which the secret carries from then on."""
         new = inputs.new_version(self._clock.now(), generate(policy), comment, content_type, expires_at, tags, context)
         new = replace(new, rotation=rotation_item(policy))
-        return self._put(name, new, if_version=if_version, write_only=write_only)
+        return self._put(name, new, if_version=if_version, write_only=write_only, recreate=recreate)
 
     def get(self, name: str, *, version: int | None = None, stage: Stage | str | None = None) -> Secret:
         """Open the current version of ``name``, or version ``version``, or the one at ``stage``.
@@ -262,72 +269,91 @@ class Stash:
         A step that fails raises :class:`RotationError`; so does dying half-way leave things: the current version is
         still current and the new one is pending. Then :meth:`resume` or :meth:`abort`.
         """
-        current = self._reader.usable(self._reader.current(check_name(name)), expired=True)
-        head = current.head
-        require_version(name, head, if_version)
-        require_no_pending(head)
-        rotator = rotator or self._default_rotator(head, policy)
-        rotation = Rotation(
-            environment=self.environment, name=name, version=head.last + 1, current=views.secret(current)
+        return _written(
+            self._rotations.rotate(
+                check_name(name), rotator, policy, comment=comment, expires_at=expires_at, if_version=if_version
+            )
         )
-        value = run_step(rotation, "create", rotator.create)
-        metadata = current.record.metadata
-        new = inputs.new_version(
-            self._clock.now(), value, comment, metadata.content_type, expires_at, None, metadata.context
-        )
-        if policy is not None:
-            new = replace(new, rotation=rotation_item(policy))
-        staged = self._writer.stage(name, new, if_version=metadata.number)
-        pending = Secret(
-            version=views.version(staged.metadata, staged.head), plaintext=new.value, tags=staged.head.tags
-        )
-        return self._finish(rotator, replace(rotation, version=staged.metadata.number, pending=pending))
 
     def resume(self, name: str, rotator: Rotator | None = None) -> Version:
         """Go on with a rotation that stopped: set, test and finish with the version that is pending."""
-        check_name(name)
-        pending = self._reader.usable(self._reader.staged(name, Stage.PENDING), expired=True)
-        current = self._reader.open_beside(pending.snapshot, pending.sealing.metadata.number)
-        rotator = rotator or self._default_rotator(pending.head, None)
-        rotation = Rotation(
-            environment=self.environment,
-            name=name,
-            version=pending.record.metadata.number,
-            current=views.secret(current),
-            pending=views.secret(pending),
-        )
-        return self._finish(rotator, rotation)
+        return _written(self._rotations.resume(check_name(name), rotator))
 
     def abort(self, name: str) -> Version:
         """End a rotation that stopped: the pending version loses its stage and is never used."""
-        pending = self._reader.staged(check_name(name), Stage.PENDING)
-        return _written(self._writer.abort(name, pending.record.metadata.number))
+        return _written(self._rotations.abort(check_name(name)))
 
-    def _finish(self, rotator: Rotator, rotation: Rotation) -> Version:
-        run_step(rotation, "set", rotator.set)
-        run_step(rotation, "test", rotator.test)
-        return run_step(
-            rotation,
-            "finish",
-            lambda _: _written(self._writer.promote(rotation.name, rotation.version)),
-        )
+    def delete(
+        self, name: str, version: int | None = None, *, recovery_days: int = 30, if_version: int | None = None
+    ) -> SecretInfo:
+        """Hide a secret, or one version of it that is neither current nor pending, so that it can be undeleted.
 
-    @staticmethod
-    def _default_rotator(head: Head, policy: Policy | None) -> Rotator:
-        policy = policy or policy_of(head)
-        if policy is None:
-            raise RotationError(
-                f"{head.name} carries no policy to make a new value by",
-                step="create",
-                hint=f"give one, as in `dynastash rotate {head.name} --length 32`, or a program",
-            )
-        return GenerateRotator(policy)
+        A deleted secret is due to be destroyed ``recovery_days`` from now (0 to 3,650), by whoever purges; nothing
+        happens to it by itself.
+        """
+        check_name(name)
+        if not 0 <= recovery_days <= 3650:
+            raise InvalidArgumentError("the recovery window is out of range", hint="give 0 to 3650 days")
+        if version is None:
+            return views.info(self._lifecycle.delete(name, recovery_days=recovery_days, if_version=if_version))
+        return views.info(self._lifecycle.disable(name, check_version(version)))
 
-    def _put(self, name: str, new: NewVersion, *, if_version: int | None, write_only: bool = False) -> Version:
+    def undelete(self, name: str, version: int | None = None) -> SecretInfo:
+        """Take the deletion of a secret, or of one version, back."""
+        check_name(name)
+        if version is None:
+            return views.info(self._lifecycle.undelete(name))
+        return views.info(self._lifecycle.enable(name, check_version(version)))
+
+    def destroy(self, name: str, versions: Iterable[int] | None = None) -> None:
+        """Erase a secret, or versions that are neither current nor pending, for good.
+
+        Their numbers are never used again. What was interrupted is finished by the same call.
+        """
+        check_name(name)
+        if versions is None:
+            self._lifecycle.destroy(name)
+        else:
+            self._lifecycle.destroy_versions(name, [check_version(version) for version in versions])
+
+    def prune(
+        self, name: str, *, keep: int | None = None, older_than: timedelta | None = None, dry_run: bool = False
+    ) -> Sequence[int]:
+        """Erase old versions for good and return their numbers: all but the newest ``keep``, all ``older_than``.
+
+        Both conditions hold where both are given. Stops before the first version that must stay: the newest, and those
+        that are current, previous or pending. ``dry_run`` returns the numbers and erases nothing.
+        """
+        check_name(name)
+        if keep is None and older_than is None:
+            raise InvalidArgumentError("what to prune was not said", hint="give keep or older_than")
+        if (keep is not None and keep < 1) or (older_than is not None and older_than < timedelta(0)):
+            raise InvalidArgumentError("keep is below 1, or older_than below zero")
+        before = None if older_than is None else self._clock.now() - int(older_than.total_seconds() * 1000)
+        run = self._lifecycle.prunable if dry_run else self._lifecycle.prune
+        return run(name, keep=keep, before_ms=before)
+
+    def overdue(self, prefix: str = "") -> Sequence[SecretInfo]:
+        """The deleted secrets whose recovery window is over: what a purge destroys."""
+        now = self._clock.now()
+        return [
+            info for info in self.list(prefix) if info.purge_at is not None and info.purge_at.timestamp() * 1000 <= now
+        ]
+
+    def rewrap(self, name: str) -> Iterator[Rewrapped]:
+        """Wrap the data keys of all versions of ``name`` anew, under the key that new versions get.
+
+        Yields each version as it is done. No value is opened; with KMS the data keys never leave it.
+        """
+        return self._lifecycle.rewrap(check_name(name))
+
+    def _put(
+        self, name: str, new: NewVersion, *, if_version: int | None, write_only: bool = False, recreate: bool = False
+    ) -> Version:
         check_name(name)
         if if_version is not None and if_version != 0:
             check_version(if_version)
-        return _written(self._writer.put(name, new, if_version=if_version, write_only=write_only))
+        return _written(self._writer.put(name, new, if_version=if_version, write_only=write_only, recreate=recreate))
 
     def _verified(self, listed: Sequence[Head]) -> Sequence[Head]:
         destroyed = [head for head in listed if head.state is State.DESTROYED]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -61,11 +62,17 @@ class Changes:
             tombstones=tombstones,
             delete=delete,
         )
-        try:
+        with self.race():
             self._reader.store.commit(change)
+        self._reader.seen.observe(head)
+
+    @contextmanager
+    def race(self) -> Iterator[None]:
+        """What loses a race in here is for :meth:`until_won` to repeat."""
+        try:
+            yield
         except ConflictError as error:
             raise _LostRace from error
-        self._reader.seen.observe(head)
 
     def until_won(self, name: str, attempt: Callable[[], _T]) -> _T:
         """Repeat ``attempt``, from its read on, until it does not lose the race or the patience ends."""

@@ -8,7 +8,7 @@ and the version's expiry looked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from dynastash.clock import Clock
@@ -16,13 +16,13 @@ from dynastash.crypto import envelope, records
 from dynastash.crypto.kdf import DerivedKeys
 from dynastash.errors import (
     DynastashError,
+    EnvelopeError,
     ExpiredError,
-    FormatError,
     IntegrityError,
-    RollbackError,
     SecretDeletedError,
     SecretDestroyedError,
     SecretNotFoundError,
+    StoreError,
     VersionNotFoundError,
 )
 from dynastash.keys.base import KeyProvider
@@ -45,7 +45,6 @@ class Snapshot:
     head: Head
     item: Item
     items: Mapping[int, Item]
-    floor: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +70,11 @@ class Opened:
         return self.snapshot.head
 
 
-class _Inconsistent(Exception):
-    """Head and versions do not fit together: two moments of a commit, or tampering. Read again to know."""
+class Inconsistent(Exception):
+    """Head and versions do not fit together: two moments of a commit, or tampering. Read again to know.
+
+    Raised by what is called within :meth:`Reader.consistently`, and never out of it.
+    """
 
 
 class Reader:
@@ -85,49 +87,61 @@ class Reader:
         self.clock = clock
         self.seen = seen
 
+    def consistently(self, name: str, attempt: Callable[[], _T]) -> _T:
+        """The result of ``attempt``, which reads ``name`` anew each time: again while its records do not fit together.
+
+        After three times more that is no coincidence, and :class:`IntegrityError`.
+        """
+        for delay in _REREADS:
+            try:
+                return attempt()
+            except Inconsistent:
+                self.clock.sleep(delay)
+        try:
+            return attempt()
+        except Inconsistent:
+            raise IntegrityError(
+                f"the records of {name} do not fit together: one is missing, or the head was changed",
+                hint="the table was tampered with or restored in part: compare it with a backup",
+            ) from None
+
     def snapshot(self, name: str) -> Snapshot | None:
-        """Head and newest version in one read, or None where there is no such secret."""
-
-        def attempt() -> Snapshot | None:
-            floor = self.seen.floor(name)
-            items = list(self.store.newest(name))
-            if not items:
-                self.seen.check(None, name, floor)
-                return None
-            head, item = self._decode_head(name, items[0])
-            self.seen.check(head, name, floor)
-            if len(items) < 2 or records.key_of(items[1]) != (name, records.version_key(head.last)):
-                raise _Inconsistent
-            return Snapshot(head, item, {head.last: items[1]}, floor)
-
-        return self._consistently(name, attempt)
+        """Head and newest version in one read, or None where there is no such secret. Raises :class:`Inconsistent`."""
+        floor = self.seen.floor(name)
+        items = list(self.store.newest(name))
+        if not items:
+            self.seen.check(None, name, floor)
+            return None
+        head = self.decode_head(name, items[0])
+        self.seen.check(head, name, floor)
+        if len(items) < 2 or records.key_of(items[1]) != (name, records.version_key(head.last)):
+            raise Inconsistent
+        return Snapshot(head, items[0], {head.last: items[1]})
 
     def current(self, name: str) -> Opened:
         """The current version. One read and one unwrap, where current is the newest version."""
-        return self._open_selected(name, lambda head: _required(head, Stage.CURRENT))
+        return self._selected(name, lambda head: _required(head, Stage.CURRENT))
 
     def staged(self, name: str, stage: Stage) -> Opened:
         """The version that carries ``stage``."""
-        return self._open_selected(name, lambda head: _required(head, stage))
+        return self._selected(name, lambda head: _required(head, stage))
 
     def version(self, name: str, number: int) -> Opened:
-        """Version ``number``: head and version in one read, then the version that the seal is under."""
+        """Version ``number``: head and newest version first, so that a head put back is noticed, then what is missing.
 
-        def attempt() -> Opened:
-            floor = self.seen.floor(name)
-            head_key, key = RecordKey(name, records.HEAD), RecordKey(name, records.version_key(number))
-            found = self.store.fetch([head_key, key])
-            if head_key not in found:
-                if key in found:
-                    raise _Inconsistent
-                self.seen.check(None, name, floor)
-                raise _no_secret(name)
-            head, item = self._decode_head(name, found[head_key])
-            self.seen.check(head, name, floor)
-            items = {number: found[key]} if key in found else {}
-            return self._open_known(Snapshot(head, item, items, floor), number)
+        Two reads and two unwraps at most.
+        """
+        return self._selected(name, lambda head: _known(head, number))
 
-        return self._consistently(name, attempt)
+    def pending(self, name: str) -> int:
+        """The number of the pending version, on the word of an authenticated head. The version is not opened."""
+
+        def attempt() -> int:
+            snapshot = self._existing(name)
+            self.trusted(snapshot)
+            return _required(snapshot.head, Stage.PENDING)
+
+        return self.consistently(name, attempt)
 
     def many(self, names: Iterable[str]) -> dict[str, Opened | DynastashError]:
         """The current versions of ``names``: two rounds of batched reads, then unwraps side by side.
@@ -136,8 +150,9 @@ class Reader:
         """
         wanted = list(dict.fromkeys(names))
         floors = {name: self.seen.floor(name) for name in wanted}
-        heads = self.store.fetch([RecordKey(name, records.HEAD) for name in wanted])
-        return self._open_many(wanted, {key.name: item for key, item in heads.items()}, floors)
+        found = self.store.fetch([RecordKey(name, records.HEAD) for name in wanted])
+        heads = {key.name: item for key, item in found.items() if key.record == records.HEAD}
+        return self._open_many(wanted, heads, floors)
 
     def with_prefix(self, prefix: str) -> dict[str, Opened | DynastashError]:
         """As :meth:`many`, for the secrets that the listing shows under ``prefix``; destroyed ones are left out."""
@@ -145,7 +160,7 @@ class Reader:
         for item in self.store.heads(prefix):
             name, _ = records.key_of(item)
             if not name.startswith(prefix):
-                raise FormatError("the store listed a secret outside of the prefix asked for")
+                raise outside_prefix()
             if item.get("state") != {"S": State.DESTROYED}:
                 heads[name] = item
         # A listing may lag behind what this process has seen; whatever does not fit is read again by name.
@@ -153,26 +168,31 @@ class Reader:
 
     def trusted(self, snapshot: Snapshot) -> OpenRecord:
         """Check the seal of ``snapshot`` and return the version that it is under. One unwrap."""
-        number = snapshot.head.sealing_version
-        if number is None:
-            raise IntegrityError(f"{snapshot.head.name} has no version to check its head with")
-        record = self._open_item(snapshot.head.name, number, self._item(snapshot, number))
-        self._check_seal(snapshot, record)
+        number = _sealing(snapshot.head)
+        snapshot = self._complete(snapshot, number)
+        record = self._open_item(snapshot.head.name, number, snapshot.items[number])
+        envelope.check_seal(self.environment, snapshot.head, snapshot.item, record.keys)
+        self.seen.observe(snapshot.head)
         return record
+
+    def vouch(self, snapshot: Snapshot) -> None:
+        """Check the seal before anybody is refused on the head's word. A destroyed secret's head has none to check."""
+        if snapshot.head.state is not State.DESTROYED:
+            self.trusted(snapshot)
 
     def open_beside(self, snapshot: Snapshot, number: int) -> Opened:
         """Open version ``number`` of ``snapshot``, and beside it the version that the seal is under."""
-        sealing = snapshot.head.sealing_version
+        sealing = _sealing(snapshot.head)
+        complete = self._complete(snapshot, number, sealing)
         if number == sealing:
-            record = self.trusted(snapshot)
-            return Opened(snapshot, record, record)
-        name, item = snapshot.head.name, self._item(snapshot, number)
+            record = self.trusted(complete)
+            return Opened(complete, record, record)
         record, trusted = parallel.both(
-            lambda: self._open_item(name, number, item),
-            lambda: self.trusted(snapshot),
+            lambda: self._open_item(complete.head.name, number, complete.items[number]),
+            lambda: self.trusted(complete),
             limit=self.keys.concurrency,
         )
-        return Opened(snapshot, record, trusted)
+        return Opened(complete, record, trusted)
 
     def usable(self, opened: Opened, *, expired: bool = False) -> Opened:
         """``opened`` if state and expiry allow its use. ``expired`` lets an expired version through."""
@@ -184,98 +204,100 @@ class Reader:
                 f"version {metadata.number} of {head.name} is deleted", hint="undelete it, or ask for another version"
             )
         if not expired and metadata.expires_at is not None and metadata.expires_at * 1000 <= self.clock.now():
+            pending = metadata.number == head.pending
             raise ExpiredError(
                 f"version {metadata.number} of {head.name} expired on {_day(metadata.expires_at)}",
-                hint=f"put or rotate {head.name}",
+                hint=f"end its rotation with `dynastash rotate {head.name} --abort`, then rotate again"
+                if pending
+                else f"put or rotate {head.name}",
             )
         return opened
 
-    def _open_selected(self, name: str, select: Callable[[Head], int]) -> Opened:
+    @staticmethod
+    def decode_head(name: str, item: Item) -> Head:
+        """The head of ``name``, which is what the store was asked for; :class:`Inconsistent` where it is not that."""
+        if records.key_of(item) != (name, records.HEAD):
+            raise Inconsistent
+        return records.decode_head(item)
+
+    def _existing(self, name: str) -> Snapshot:
+        snapshot = self.snapshot(name)
+        if snapshot is None:
+            raise no_secret(name)
+        refuse_destroyed(snapshot.head)
+        return snapshot
+
+    def _selected(self, name: str, select: Callable[[Head], int]) -> Opened:
         def attempt() -> Opened:
-            snapshot = self.snapshot(name)
-            if snapshot is None:
-                raise _no_secret(name)
-            refuse_destroyed(snapshot.head)
-            return self.open_beside(snapshot, select(snapshot.head))
+            snapshot = self._existing(name)
+            try:
+                number = select(snapshot.head)
+            except VersionNotFoundError:
+                self.vouch(snapshot)
+                raise
+            return self.open_beside(snapshot, number)
 
-        return self._consistently(name, attempt)
-
-    def _open_known(self, snapshot: Snapshot, number: int) -> Opened:
-        head = snapshot.head
-        refuse_destroyed(head)
-        if number > head.last or number < head.pruned_below or number in head.destroyed:
-            # Whoever falsifies a head can only make this refuse: no value is returned on its word.
-            raise _no_version(head, number)
-        item = snapshot.items.get(number)
-        if item is None or records.is_tombstone(item):
-            raise _Inconsistent
-        return self.open_beside(snapshot, number)
+        return self.consistently(name, attempt)
 
     def _open_many(
         self, wanted: list[str], heads: Mapping[str, Item], floors: Mapping[str, tuple[int, int]]
     ) -> dict[str, Opened | DynastashError]:
-        snapshots: dict[str, Snapshot | DynastashError] = {}
-        for name in wanted:
-            try:
-                if name not in heads:
-                    self.seen.check(None, name, floors[name])
-                    raise _no_secret(name)
-                head, item = self._decode_head(name, heads[name])
-                refuse_destroyed(head)
-                _required(head, Stage.CURRENT)
-                snapshots[name] = Snapshot(head, item, {}, floors[name])
-            except DynastashError as error:
-                snapshots[name] = error
+        looks = {name: self._first_look(name, heads.get(name), floors[name]) for name in wanted}
         keys = {
-            name: RecordKey(name, records.version_key(_required(found.head, Stage.CURRENT)))
-            for name, found in snapshots.items()
-            if isinstance(found, Snapshot)
+            name: RecordKey(name, records.version_key(look.head.current))
+            for name, look in looks.items()
+            if isinstance(look, Snapshot) and look.head.current is not None
         }
-        versions = self.store.fetch(keys.values())
+        versions = self.store.fetch(list(keys.values())) if keys else {}
 
         def open_one(name: str) -> Opened | DynastashError:
-            found = snapshots[name]
-            if isinstance(found, DynastashError):
-                return found
+            look = looks[name]
             try:
-                number = _required(found.head, Stage.CURRENT)
-                try:
-                    self.seen.check(found.head, name, found.floor)
-                    item = versions.get(keys[name])
-                    if item is None:
-                        raise _Inconsistent
-                    return self.open_beside(Snapshot(found.head, found.item, {number: item}, found.floor), number)
-                except (_Inconsistent, IntegrityError, FormatError, RollbackError):
-                    # Two moments of a commit look like tampering until the secret is read again in one piece.
-                    return self.current(name)
+                if isinstance(look, Snapshot) and look.head.current is not None and keys[name] in versions:
+                    number = look.head.current
+                    try:
+                        return self.open_beside(replace(look, items={number: versions[keys[name]]}), number)
+                    except (Inconsistent, EnvelopeError):
+                        pass
+                if isinstance(look, DynastashError):
+                    return look
+                # Two moments of a commit look like tampering until the secret is read again in one piece.
+                return self.current(name)
+            except StoreError:
+                raise
             except DynastashError as error:
                 return error
 
         return dict(zip(wanted, parallel.each(open_one, wanted, limit=self.keys.concurrency), strict=True))
 
-    def _consistently(self, name: str, attempt: Callable[[], _T]) -> _T:
-        for delay in _REREADS:
-            try:
-                return attempt()
-            except _Inconsistent:
-                self.clock.sleep(delay)
+    def _first_look(self, name: str, item: Item | None, floor: tuple[int, int]) -> Snapshot | DynastashError | None:
+        """What one of many heads says: enough to go on, or final, or None: to be read again by its name."""
         try:
-            return attempt()
-        except _Inconsistent:
-            raise IntegrityError(
-                f"the records of {name} do not fit together: one is missing, or the head was changed",
-                hint="the table was tampered with or restored in part: compare it with a backup",
-            ) from None
+            if item is None:
+                self.seen.check(None, name, floor)
+                return no_secret(name)
+            try:
+                head = self.decode_head(name, item)
+                self.seen.check(head, name, floor)
+            except (Inconsistent, EnvelopeError):
+                return None
+            refuse_destroyed(head)
+            return Snapshot(head, item, {})
+        except DynastashError as error:
+            return error
 
-    def _item(self, snapshot: Snapshot, number: int) -> Item:
-        """The item of version ``number``, from the snapshot or by one more read."""
-        if number in snapshot.items:
-            return snapshot.items[number]
-        key = RecordKey(snapshot.head.name, records.version_key(number))
-        found = self.store.fetch([key])
-        if key not in found:
-            raise _Inconsistent
-        return found[key]
+    def _complete(self, snapshot: Snapshot, *numbers: int) -> Snapshot:
+        """``snapshot`` with ``numbers`` at hand, by one more read at most. They must exist, and not as tombstones."""
+        name = snapshot.head.name
+        missing = {RecordKey(name, records.version_key(number)): number for number in numbers}
+        missing = {key: number for key, number in missing.items() if number not in snapshot.items}
+        if missing:
+            found = self.store.fetch(list(missing))
+            items = {number: found[key] for key, number in missing.items() if key in found}
+            snapshot = replace(snapshot, items={**snapshot.items, **items})
+        if any(number not in snapshot.items or records.is_tombstone(snapshot.items[number]) for number in numbers):
+            raise Inconsistent
+        return snapshot
 
     def _open_item(self, name: str, number: int, item: Item) -> OpenRecord:
         record = envelope.check_identity(records.decode_version(item), name, number)
@@ -287,16 +309,6 @@ class Reader:
         plaintext, keys = envelope.open_record(self.environment, record, data_key)
         return OpenRecord(metadata, plaintext, keys)
 
-    def _check_seal(self, snapshot: Snapshot, record: OpenRecord) -> None:
-        envelope.check_seal(self.environment, snapshot.head, snapshot.item, record.keys)
-        self.seen.observe(snapshot.head)
-
-    @staticmethod
-    def _decode_head(name: str, item: Item) -> tuple[Head, Item]:
-        if records.key_of(item) != (name, records.HEAD):
-            raise _Inconsistent
-        return records.decode_head(item), item
-
 
 def refuse_destroyed(head: Head) -> None:
     """Raise :class:`SecretDestroyedError` for the head of a destroyed secret."""
@@ -304,27 +316,43 @@ def refuse_destroyed(head: Head) -> None:
         raise SecretDestroyedError(f"{head.name} was destroyed", hint="its values are gone; use another name")
 
 
-def _required(head: Head, stage: Stage) -> int:
-    number: int | None = getattr(head, stage.value)
-    if number is None:
-        raise VersionNotFoundError(
-            f"{head.name} has no {stage} version", hint=f"`dynastash history {head.name}` shows which it has"
-        )
-    return number
-
-
-def _no_secret(name: str) -> SecretNotFoundError:
+def no_secret(name: str) -> SecretNotFoundError:
+    """The error for a name that the store does not know."""
     return SecretNotFoundError(
         f"there is no secret {name}", hint="`dynastash list` shows the names; is it another environment's?"
     )
 
 
-def _no_version(head: Head, number: int) -> VersionNotFoundError:
+def outside_prefix() -> IntegrityError:
+    """The error for a listing that shows what was not asked for."""
+    return IntegrityError("the store listed a secret outside of the prefix asked for")
+
+
+def _sealing(head: Head) -> int:
+    number = head.sealing_version
+    if number is None:  # a destroyed secret's: every other head without is malformed
+        raise IntegrityError(f"{head.name} has no version to check its head with")
+    return number
+
+
+def _required(head: Head, stage: Stage) -> int:
+    number: int | None = getattr(head, stage.value)
+    if number is None:
+        found = f": version {head.current} is current" if head.current is not None else ""
+        raise VersionNotFoundError(
+            f"{head.name} has no {stage} version{found}", hint=f"`dynastash history {head.name}` shows what it has"
+        )
+    return number
+
+
+def _known(head: Head, number: int) -> int:
     if number > head.last:
-        return VersionNotFoundError(f"{head.name} has no version {number}", hint=f"the newest is version {head.last}")
-    return VersionNotFoundError(
-        f"version {number} of {head.name} was destroyed", hint=f"`dynastash history {head.name}` shows what is left"
-    )
+        raise VersionNotFoundError(f"{head.name} has no version {number}", hint=f"the newest is version {head.last}")
+    if number < head.pruned_below or number in head.destroyed:
+        raise VersionNotFoundError(
+            f"version {number} of {head.name} was destroyed", hint=f"`dynastash history {head.name}` shows what is left"
+        )
+    return number
 
 
 def _day(seconds: int) -> str:

@@ -51,4 +51,6 @@ def info(head: Head) -> SecretInfo:
         updated_at=from_ms(head.updated_ms),
         expires_at=from_seconds(head.expires_at),
         rotation=bool(head.rotation),
+        deleted_at=from_seconds(head.deleted_at),
+        purge_at=from_seconds(head.purge_at),
     )

@@ -53,14 +53,16 @@ class Writer:
         self._reader = reader
         self._changes = changes
 
-    def put(self, name: str, new: NewVersion, *, if_version: int | None, write_only: bool) -> Written:
-        """Add a version and make it current."""
+    def put(self, name: str, new: NewVersion, *, if_version: int | None, write_only: bool, recreate: bool) -> Written:
+        """Add a version and make it current. ``recreate`` goes on behind a destroyed secret's numbers."""
 
         def attempt() -> Written:
             snapshot, author = self._changes.begin(name)
             head = snapshot.head if snapshot is not None else None
-            self._require(name, snapshot, if_version, trusting=write_only)
-            if snapshot is None or write_only:
+            reborn = recreate and head is not None and head.state is State.DESTROYED
+            if not reborn:
+                self._require(name, snapshot, if_version, trusting=write_only)
+            if snapshot is None or write_only or reborn:  # a destroyed head has no seal to check
                 metadata, item, keys = self._seal(name, new, head, author)
             else:
                 _, (metadata, item, keys) = parallel.both(
@@ -71,6 +73,7 @@ class Writer:
             successor = self._successor(name, head, new, metadata, author, forget=write_only)
             successor = replace(
                 successor,
+                state=State.ACTIVE,
                 current=metadata.number,
                 previous=head.current if head is not None else None,
                 comment=new.comment,

@@ -58,6 +58,11 @@ class Store(Protocol):
         """Where the items are, in a few words, for messages: ``table dynastash-prod in eu-west-1``."""
         ...
 
+    @property
+    def transaction_size(self) -> int:
+        """The most records that one change may touch, its head included; at least 2."""
+        ...
+
     def newest(self, name: str) -> Sequence[Item]:
         """The up to two items of ``name`` that sort last: its head and its newest version. One read."""
         ...

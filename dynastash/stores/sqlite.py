@@ -60,6 +60,9 @@ class SQLiteStore:
     a forked child opens new ones.
     """
 
+    transaction_size = 1000
+    """SQLite has no limit; this one keeps a writer from holding the file for long."""
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._local = threading.local()
