@@ -170,6 +170,16 @@ class TestCalls:
                 assert list(pool.map(call, range(8))) == [{"Items": []}] * 8
         assert made == ["dynamodb"]
 
+    def test_patience_of_the_clients(self) -> None:
+        """Room for 64 calls at once, time-outs well below the deadline; for the author's name hardly any wait."""
+        it = transport("http://127.0.0.1:1")
+        configs = {service: it._client(service).meta.config for service in ("dynamodb", "kms", "sts")}
+        for service in ("dynamodb", "kms"):
+            assert configs[service].max_pool_connections >= 64
+            assert configs[service].connect_timeout <= 5
+            assert 5 <= configs[service].read_timeout <= 15
+        assert configs["sts"].connect_timeout + configs["sts"].read_timeout <= 5
+
 
 class TestSecrecy:
     """Data keys in the clear pass through botocore."""
@@ -442,8 +452,9 @@ class TestIdentity:
             Answer(hang_up=True),
             Answer(200, b"<html></html>"),
             sts("GetCallerIdentity", "<Account>123456789012</Account>"),
+            sts("GetCallerIdentity", "<Arn></Arn>"),
         ],
-        ids=["denied", "expired", "broken", "cut", "page", "without"],
+        ids=["denied", "expired", "broken", "cut", "page", "without", "empty"],
     )
     def test_without_sts_the_access_key_stands_in(self, answer: Answer) -> None:
         """No put fails for its author's name, and nobody waits for it again."""

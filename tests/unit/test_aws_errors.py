@@ -41,6 +41,7 @@ def answer(code: str, status: int = 400, message: str = "", **more: Any) -> Call
         ("KMSInternalException", 500, Failure.AMBIGUOUS),
         ("KeyUnavailableException", 500, Failure.AMBIGUOUS),
         ("DependencyTimeoutException", 400, Failure.AMBIGUOUS),
+        ("Whatever", 500, Failure.AMBIGUOUS),
         ("502", 502, Failure.AMBIGUOUS),
         ("ServiceUnavailable", 503, Failure.AMBIGUOUS),
         ("RequestTimeout", 400, Failure.AMBIGUOUS),
@@ -141,6 +142,14 @@ def test_a_malformed_error_answer_is_still_an_error(response: dict[str, Any]) ->
     translated = call_error(Operation.QUERY, error)
     assert isinstance(translated, CallError)
     assert translated.failure is Failure.REJECTED
+
+
+def test_a_failure_on_the_way_to_credentials_says_at_least_its_code() -> None:
+    """STS does not always explain itself."""
+    response: Any = {"Error": {"Code": "Busy"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
+    translated = call_error(Operation.QUERY, boto.ClientError(response, "AssumeRole"))
+    assert isinstance(translated, CallError)
+    assert (translated.failure, translated.message) == (Failure.UNREACHABLE, "Busy")
 
 
 def test_text_of_strangers_is_put_on_one_line() -> None:

@@ -55,6 +55,10 @@ def asked(transport: ScriptedTransport) -> list[list[str]]:
 class TestReads:
     """Requests of the reading operations."""
 
+    def test_it_says_which_table_and_where(self) -> None:
+        """For messages."""
+        assert store(ScriptedTransport()).description == "table t in eu-west-1"
+
     def test_newest_is_one_consistent_query(self) -> None:
         """Descending, two items."""
         transport = ScriptedTransport({"Items": [HEAD, ONE]})
@@ -206,6 +210,13 @@ class TestCommit:
             with pytest.raises(InvalidArgumentError, match="4 records"):
                 limited.commit(change)
         assert transport.left == (0 if fits else 1)
+
+    def test_aws_takes_a_hundred_actions(self) -> None:
+        """The limit without any setting."""
+        keys = [RecordKey("a", f"v#{number:010d}") for number in range(1, 101)]
+        assert len(self.committed(Change(head=HEAD, expected=HeadMark(1, 1), delete=keys[:99]))["TransactItems"]) == 100
+        with pytest.raises(InvalidArgumentError):
+            store(ScriptedTransport()).commit(Change(head=HEAD, expected=HeadMark(1, 1), delete=keys))
 
     @pytest.mark.parametrize(
         ("change", "reasons", "said"),

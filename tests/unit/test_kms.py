@@ -54,6 +54,19 @@ def incorrect(operation: Operation) -> CallError:
     return rejected(operation, "IncorrectKeyException")
 
 
+def test_it_says_which_key_and_where() -> None:
+    """For messages."""
+    assert provider(ScriptedTransport()).description == f"KMS key {KEY} in eu-west-1"
+
+
+@pytest.mark.parametrize("length", [1, 6144])
+def test_a_blob_of_any_possible_length_is_taken(length: int) -> None:
+    """Both ways."""
+    blob = b"x" * length
+    assert provider(ScriptedTransport(OPENED)).unwrap(WrappedKey(blob, "k"), CONTEXT) == DataKey(PLAIN)
+    assert provider(ScriptedTransport({**MINTED, "CiphertextBlob": blob})).generate(CONTEXT)[1].blob == blob
+
+
 def test_generate_asks_for_an_aes_key_bound_to_the_whole_context() -> None:
     """One call, all pairs."""
     transport = ScriptedTransport(MINTED)
