@@ -9,6 +9,8 @@ def main() -> None:
 
     try:
         from dynastash.cli.app import run
-    except KeyboardInterrupt:  # Ctrl-C while the interpreter was still importing
-        sys.exit(130)
-    sys.exit(run(sys.argv[1:]))
+
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # Ctrl-C while modules were still being imported, or on the way out
+        code = 130
+    sys.exit(code)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
+from dynastash._version import __version__
 from dynastash.cli import exits, output
-from dynastash.cli.options import Settings, with_globals
+from dynastash.cli.command import Command, GlobalOption, write_options
+from dynastash.cli.options import Settings, Usage, with_globals
 from dynastash.errors import DynastashError
 
 _SECTIONS: Final = {
@@ -27,8 +29,11 @@ _MODULES: Final = {
     "rollback": "rotation",
     "deploy": "deploy",
     "env": "environment",
-    "completion": "environment",
+    "completion": "completion",
 }
+_LONGEST_MESSAGE: Final = 300
+COMPLETE: Final = "_DYNASTASH_COMPLETE"
+"""The variable by which a shell's completion script asks for completions (:mod:`dynastash.cli.completion`)."""
 
 
 class Commands(click.Group):
@@ -38,10 +43,23 @@ class Commands(click.Group):
         return [name for names in _SECTIONS.values() for name in names]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "help":
+            return _help
         if cmd_name not in _MODULES:
             return None
         command: click.Command = getattr(import_module(f"dynastash.cli.{_MODULES[cmd_name]}"), f"{cmd_name}_command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in (*_MODULES, "help") and not ctx.resilient_parsing:
+            _refuse_command(args[0])
+        return super().resolve_command(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+        write_options(self, ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, _MODULES))
@@ -53,67 +71,128 @@ class Commands(click.Group):
                 )
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(None, "-V", "--version", package_name="dynastash", message="%(prog)s %(version)s")
+def _refuse_command(given: str) -> NoReturn:
+    from difflib import get_close_matches
+
+    near = get_close_matches(given, _MODULES, n=1)
+    raise Usage(
+        f"{output.quoted(given)} is not a command",
+        f"did you mean `dynastash {near[0]}`?" if near else "`dynastash --help` lists the commands",
+    )
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, given: bool) -> None:
+    if given and not ctx.resilient_parsing:
+        output.write_text(f"dynastash {__version__}\n")
+        ctx.exit()
+
+
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.pass_context
 def app(ctx: click.Context, /, **given: Any) -> None:
     """Versioned secrets in DynamoDB under KMS, or in a file on this machine.
 
     Without any configuration the environment is "local": an encrypted SQLite file in your data directory. Any other
-    environment is a DynamoDB table and a KMS key, which "dynastash deploy ENV" creates. Options may stand anywhere.
+    environment is a DynamoDB table and a KMS key, which "dynastash deploy ENV" creates.
+
+    "dynastash COMMAND --help" shows a command's options. They stand anywhere behind COMMAND, and the global ones before
+    it too.
     """
+    if ctx.invoked_subcommand is None:
+        output.write_text(ctx.get_help() + "\n")
     ctx.ensure_object(Settings).take(given)
 
 
-app = with_globals(app)  # type: ignore[assignment]
+app = with_globals(app)
+app = click.option(
+    "-V",
+    "--version",
+    cls=GlobalOption,
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)(app)
+
+
+@click.command("help", cls=Command)
+@click.argument("command", required=False)
+@click.pass_context
+def _help(ctx: click.Context, command: str | None) -> None:
+    """Show help, for COMMAND if it is named. `dynastash COMMAND --help` is the same."""
+    group = ctx.find_root()
+    if command is None:
+        output.write_text(group.get_help() + "\n")
+        return
+    found = app.get_command(group, command)
+    if found is None:
+        _refuse_command(command)
+    with found.make_context(command, ["--help"], parent=group, resilient_parsing=True) as shown:
+        output.write_text(found.get_help(shown) + "\n")
 
 
 def run(arguments: list[str]) -> int:
     """Carry out a command line and return its exit code. Nothing escapes: no traceback quotes a value."""
     output.settle_streams()
+    if COMPLETE in os.environ:
+        from dynastash.cli.completion import answer
+
+        return answer(app, os.environ[COMPLETE])
     settings = Settings()
     try:
         code = app.main(arguments, prog_name="dynastash", standalone_mode=False, obj=settings)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code if isinstance(code, int) else exits.OK
     except click.exceptions.Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return exits.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would flush into the closed pipe once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has seen enough
+        output.abandon_stdout()
         return exits.BROKEN_PIPE
     except click.ClickException as error:
-        output.complain(_plain(error.format_message()), _usage_hint(error))
+        output.complain(*_usage(error))
         return exits.USAGE
     except DynastashError as error:
         output.complain_of(error, verbose=settings.verbose)
         return exits.code_of(error)
     except Exception as error:
-        output.complain(f"unexpected {type(error).__name__}; this is a defect of dynastash", "please report it")
+        output.complain(
+            f"unexpected {type(error).__name__}; this is a defect of dynastash",
+            "please report it, with what `-v` shows in addition",
+        )
         if settings.verbose:
             _show_where(error)
         return exits.OTHER
 
 
-def _plain(message: str) -> str:
-    """click's sentence in our style."""
-    message = message.rstrip(".")
-    return message[:1].lower() + message[1:] if message[1:2].islower() else message
-
-
-def _usage_hint(error: click.ClickException) -> str | None:
-    hint: str | None = getattr(error, "hint", None)
-    if hint:
-        return hint
+def _usage(error: click.ClickException) -> tuple[str, str | None]:
+    """click's sentence in our style, and what to do about it."""
     context = getattr(error, "ctx", None)
-    return f"see `{context.command_path} --help`" if context is not None else None
+    path = "dynastash" if context is None else context.command_path
+    hint = getattr(error, "hint", None) or f"see `{path} --help`"
+    if isinstance(error, click.NoSuchOption):
+        near = sorted(error.possibilities or ())
+        if near:
+            hint = f"did you mean {' or '.join(near)}?"
+        elif context is not None and context.parent is None:
+            hint = f"a command's own options stand behind its name; {hint}"
+        return f"{output.quoted(error.option_name)} is not an option of `{path}`", hint
+    message = error.format_message().rstrip(".")
+    if message[1:2].islower():
+        message = message[:1].lower() + message[1:]
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}…", hint
 
 
 def _show_where(error: Exception) -> None:
     """The lines of code on the way to a defect, without the exception's text, which could quote a value."""
     import traceback
 
-    for line in traceback.format_tb(error.__traceback__):
-        output.say(line.rstrip())
+    for frame in traceback.extract_tb(error.__traceback__):
+        output.say(f"  {frame.filename}:{frame.lineno} in {frame.name}")

@@ -1,62 +1,63 @@
-"""``dynastash env`` and ``dynastash completion``."""
+"""``dynastash env``."""
 
 from __future__ import annotations
 
-import sys
+import os
 from typing import Any
 
 import click
 
+from dynastash.cli.command import Command
 from dynastash.cli.options import Settings, common
 from dynastash.cli.output import emit, emit_table
-from dynastash.config import Environment, load, resolve_all
+from dynastash.config import LOCAL, Configuration, Environment, load, resolve_all
+
+_OPTIONAL = ("region", "key")
 
 
-@click.command("env")
+@click.command("env", cls=Command)
 @common
 def env_command(settings: Settings) -> None:
-    """Show the environments, and which one is in use."""
+    """Show the environments, which one is in use, and why.
+
+    -e chooses one, else the variable DYNASTASH_ENV, else the default in dynastash.toml, else it is "local".
+    """
+    configuration = load()
     chosen = settings.environment()
-    found = {environment.name: environment for environment in resolve_all(load())}
+    by, why = _choice(settings, configuration)
+    found = {environment.name: environment for environment in resolve_all(configuration)}
     found[chosen.name] = chosen
     rows = [found[name] for name in sorted(found)]
     if settings.output != "table":
-        emit([_data(environment, environment.name == chosen.name) for environment in rows], settings.output)
+        emit([_data(each, by if each.name == chosen.name else None) for each in rows], settings.output)
         return
     emit_table(
         [
             [
-                "*" if environment.name == chosen.name else "",
-                environment.name,
-                environment.store,
-                _where(environment),
-                environment.aws.region or ("" if environment.store == "sqlite" else "(from AWS)"),
-                _key(environment),
-                environment.source,
+                each.name,
+                f"yes, by {why}" if each.name == chosen.name else "",
+                each.store,
+                _where(each),
+                each.aws.region or ("" if each.store == "sqlite" else "(from AWS)"),
+                _key(each),
+                "built in" if each.source == "default" else each.source,
             ]
-            for environment in rows
+            for each in rows
         ],
-        ("", "name", "store", "where", "region", "key", "defined in"),
+        ("name", "in use", "store", "where", "region", "key", "defined in"),
+        _OPTIONAL,
     )
 
 
-@click.command("completion")
-@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
-def completion_command(shell: str) -> None:
-    """Print the script that lets SHELL complete commands, options and names of secrets.
-
-    \b
-    bash:  eval "$(dynastash completion bash)"      in ~/.bashrc
-    zsh:   eval "$(dynastash completion zsh)"       in ~/.zshrc, behind compinit
-    fish:  dynastash completion fish > ~/.config/fish/completions/dynastash.fish
-    """
-    from click.shell_completion import get_completion_class
-
-    from dynastash.cli.app import app
-
-    complete = get_completion_class(shell)
-    assert complete is not None
-    sys.stdout.write(complete(app, {}, "dynastash", "_DYNASTASH_COMPLETE").source())
+def _choice(settings: Settings, configuration: Configuration) -> tuple[str, str]:
+    """What chose the environment, for a machine and for people; :func:`dynastash.config.resolve` decides so too."""
+    if settings.env:
+        return "option", "-e"
+    if os.environ.get("DYNASTASH_ENV"):
+        return "variable", "DYNASTASH_ENV"
+    if configuration.default != LOCAL:
+        return "file", f"default in {configuration.path}"
+    return "default", "default"
 
 
 def _where(environment: Environment) -> str:
@@ -67,15 +68,18 @@ def _where(environment: Environment) -> str:
 
 def _key(environment: Environment) -> str:
     if environment.store == "sqlite":
+        if os.environ.get("DYNASTASH_LOCAL_KEY"):
+            return "DYNASTASH_LOCAL_KEY"
         return "keyring" if environment.keyring else str(environment.directory / f"{environment.name}.key")
     return environment.key
 
 
-def _data(environment: Environment, chosen: bool) -> dict[str, Any]:
+def _data(environment: Environment, chosen_by: str | None) -> dict[str, Any]:
     remote = environment.store == "dynamodb"
     return {
         "name": environment.name,
-        "chosen": chosen,
+        "chosen": chosen_by is not None,
+        "chosen_by": chosen_by,
         "store": environment.store,
         "where": _where(environment),
         "key": _key(environment),
@@ -85,5 +89,5 @@ def _data(environment: Environment, chosen: bool) -> dict[str, Any]:
         "role_arn": environment.aws.role_arn,
         "endpoint_url": environment.aws.endpoint_url,
         "table": environment.table if remote else None,
-        "defined_in": environment.source,
+        "defined_in": None if environment.source == "default" else environment.source,
     }

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import click
 
-from dynastash.cli.options import SecretName, Settings, common
-from dynastash.cli.output import emit, secret_data, write_value
+from dynastash.cli.command import Command, OwnOption
+from dynastash.cli.options import SecretName, Settings, Usage, Whole, common
+from dynastash.cli.output import emit, say, secret_data, write_value
 from dynastash.errors import InvalidArgumentError
+from dynastash.models import Secret, Stage
 
 
-@click.command("get")
+@click.command(
+    "get",
+    cls=Command,
+    examples=(
+        "dynastash get app1/db/password",
+        "dynastash get app1/db/password --version 3",
+        "dynastash get app1/db/password --stage previous",
+        "dynastash get app1/tls/key > key.pem",
+        "dynastash get --prefix app1/ -o json",
+    ),
+)
 @click.argument("names", metavar="[NAME]...", nargs=-1, type=SecretName())
-@click.option("--version", type=click.IntRange(min=1), metavar="N", help="Version N instead of the current one.")
-@click.option("--stage", metavar="STAGE", help="The version at current, previous or pending.")
-@click.option("--prefix", metavar="PREFIX", help="Every secret whose name starts with PREFIX ('' for all).")
-@click.option("--raw", is_flag=True, help="The exact bytes, to a terminal too.")
-@click.option("--public-key", is_flag=True, help="The public key of the private key stored there.")
+@click.option("--version", cls=OwnOption, type=Whole(1), metavar="N", help="Version N instead of the current one.")
+@click.option(
+    "--stage",
+    cls=OwnOption,
+    type=click.Choice(tuple(map(str, Stage))),
+    metavar="STAGE",
+    help=f"The version at {', '.join(list(Stage)[:-1])} or {list(Stage)[-1]}.",
+)
+@click.option("--prefix", cls=OwnOption, metavar="PREFIX", help="Every secret whose name starts so; '' for all.")
+@click.option("--raw", cls=OwnOption, is_flag=True, help="The exact bytes, to a terminal too.")
+@click.option("--public-key", cls=OwnOption, is_flag=True, help="The public key of the private key stored there.")
 @common
 def get_command(
     settings: Settings,
@@ -28,8 +46,8 @@ def get_command(
 ) -> None:
     """Print the value of NAME.
 
-    Into a pipe or a file go the exact bytes; a terminal gets a final newline, and binary only with --raw. Several
-    names, or --prefix, need -o json or -o yaml, and give all of the secrets or none.
+    Into a pipe or a file go the exact bytes. A terminal gets a final newline, and binary or control characters only
+    with --raw. Several names, or --prefix, need -o json or -o yaml; you get all of the secrets or none.
     """
     if prefix is not None or len(names) > 1:
         if version is not None or stage is not None or raw or public_key:
@@ -37,21 +55,38 @@ def get_command(
         if prefix is not None and names:
             raise click.UsageError("give names or --prefix, not both")
         if settings.output == "table":
-            raise click.UsageError("several secrets need -o json or -o yaml")
-        found = settings.stash().get_many(names or None, prefix=prefix)
-        emit({name: secret_data(secret) for name, secret in found.items()}, settings.output)
+            raise Usage("several secrets cannot be told apart as bare values", "add -o json or -o yaml")
+        _get_many(settings, names, prefix)
         return
     if not names:
         raise click.UsageError("missing argument 'NAME'")
+    if raw and settings.output != "table":
+        raise click.UsageError(f"--raw and -o {settings.output} exclude each other")
     secret = settings.stash().get(names[0], version=version, stage=stage)
     if public_key:
-        from dynastash.generate import public_key as public_key_of
-
-        write_value(public_key_of(secret.plaintext), raw=raw)
+        _write_public_key(settings, secret)
     elif settings.output != "table":
         emit(secret_data(secret), settings.output)
     elif not write_value(secret.value, raw=raw):
         raise InvalidArgumentError(
-            f"version {secret.number} of {secret.name} is binary, and this is a terminal",
-            hint="redirect the output into a file or a pipe, or use --raw",
+            f"version {secret.number} of {secret.name} is binary or has control characters, and this is a terminal",
+            hint="redirect the output into a file or a pipe, or add --raw",
         )
+
+
+def _get_many(settings: Settings, names: tuple[str, ...], prefix: str | None) -> None:
+    stash = settings.stash()
+    found = stash.get_many(names or None, prefix=prefix)
+    if not found:
+        say(f"no secrets {f'start with {prefix} ' if prefix else ''}in {stash.environment} ({stash.where})")
+    emit({name: secret_data(secret) for name, secret in found.items()}, settings.output)
+
+
+def _write_public_key(settings: Settings, secret: Secret) -> None:
+    from dynastash.generate import public_key
+
+    public = public_key(secret.plaintext)
+    if settings.output == "table":
+        write_value(public, raw=True)
+    else:
+        emit({"name": secret.name, "version": secret.number, "public_key": public.decode("ascii")}, settings.output)

@@ -4,36 +4,43 @@ from __future__ import annotations
 
 import click
 
+from dynastash.cli.command import Command, OwnOption
 from dynastash.cli.options import SecretName, Settings, common, name_argument
-from dynastash.cli.output import emit, emit_table, info_data, say, version_data
+from dynastash.cli.output import emit, emit_table, info_data, say, shortened, version_data
 from dynastash.models import SecretInfo, State, Version
 
+_OPTIONAL = ("comment", "expires (UTC)", "tags")
 
-@click.command("list")
+
+@click.command("list", cls=Command)
 @click.argument("prefix", default="", type=SecretName())
-@click.option("--all", "everything", is_flag=True, help="Deleted and destroyed secrets too.")
-@click.option("--verified", is_flag=True, help="Authenticate what is shown (one decryption a secret).")
+@click.option("--all", "everything", cls=OwnOption, is_flag=True, help="Deleted and destroyed secrets too.")
+@click.option("--verified", cls=OwnOption, is_flag=True, help="Authenticate what is shown (one decryption a secret).")
 @common
 def list_command(settings: Settings, prefix: str, everything: bool, verified: bool) -> None:
-    """List secrets whose names start with PREFIX.
+    """List secrets, or those whose names start with PREFIX.
 
-    Shows names, versions, authors and comments, never a value. May lag a moment behind the last writes.
+    Shows names, versions, authors and comments, never a value. May lag a moment behind the last writes. Long comments
+    are shortened; -o json has everything.
     """
     stash = settings.stash()
     found = [info for info in stash.list(prefix, verified=verified) if everything or info.state is State.ACTIVE]
+    if not found:
+        say(f"no secrets {f'start with {prefix} ' if prefix else ''}in {stash.environment} ({stash.where})")
     if settings.output != "table":
         emit([info_data(info) for info in found], settings.output)
     elif found:
-        emit_table([_secret_row(info, everything) for info in found], _headers(everything))
-    else:
-        say(f"no secrets {f'start with {prefix} ' if prefix else ''}in {stash.environment} ({stash.where})")
+        emit_table([_secret_row(info, everything) for info in found], _headers(everything), _OPTIONAL)
 
 
-@click.command("history")
+@click.command("history", cls=Command)
 @name_argument
 @common
 def history_command(settings: Settings, name: str) -> None:
-    """Show every version of NAME, the newest first: who, when and why, never a value."""
+    """Show every version of NAME: who wrote it, when and why.
+
+    The newest comes first. Never shows a value. Long comments are shortened; -o json has everything.
+    """
     versions = list(reversed(settings.stash().history(name)))
     if settings.output != "table":
         emit([version_data(version) for version in versions], settings.output)
@@ -41,6 +48,7 @@ def history_command(settings: Settings, name: str) -> None:
     emit_table(
         [_version_row(version) for version in versions],
         ("version", "stage", "created (UTC)", "by", "comment", "expires (UTC)"),
+        _OPTIONAL,
     )
 
 
@@ -50,10 +58,18 @@ def _headers(everything: bool) -> tuple[str, ...]:
 
 
 def _secret_row(info: SecretInfo, everything: bool) -> list[object]:
-    pending = f" (pending {info.pending})" if info.pending else ""
-    tags = " ".join(f"{key}={text}" for key, text in sorted(info.tags.items()))
+    pending = f"(pending {info.pending})" if info.pending else ""
     number = "" if info.current is None else info.current
-    row = [info.name, f"{number}{pending}", info.updated_at, info.updated_by, info.comment, info.expires_at, tags]
+    tags = " ".join(f"{key}={text}" for key, text in sorted(info.tags.items()))
+    row = [
+        info.name,
+        f"{number} {pending}".strip(),
+        info.updated_at,
+        info.updated_by,
+        shortened(info.comment),
+        info.expires_at,
+        shortened(tags),
+    ]
     return [*row, info.state] if everything else row
 
 
@@ -63,4 +79,11 @@ def _version_row(version: Version) -> list[object]:
         label = "destroyed"
     elif version.disabled:
         label = f"{label} deleted".strip()
-    return [version.number, label, version.created_at, version.created_by, version.comment, version.expires_at]
+    return [
+        version.number,
+        label,
+        version.created_at,
+        version.created_by,
+        shortened(version.comment),
+        version.expires_at,
+    ]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from dynastash.cli.output import FORMATS
+from dynastash.cli.command import GlobalOption, OwnOption
+from dynastash.cli.output import FORMATS, quoted
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -92,6 +93,7 @@ class SecretName(_ParamType):
         """Names that start with what is typed, or none: a prompt is no place to complain."""
         from click.shell_completion import CompletionItem
 
+        from dynastash.cli.output import shortened
         from dynastash.errors import DynastashError
         from dynastash.models import State
 
@@ -102,7 +104,54 @@ class SecretName(_ParamType):
             found = settings.stash().list(incomplete)
         except DynastashError:
             return []
-        return [CompletionItem(info.name, help=info.comment) for info in found if info.state is State.ACTIVE]
+        return [CompletionItem(info.name, help=shortened(info.comment)) for info in found if info.state is State.ACTIVE]
+
+
+class EnvironmentName(_ParamType):
+    """An environment's name, completed from those that the configuration file defines."""
+
+    name = "environment"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Names that start with what is typed."""
+        from click.shell_completion import CompletionItem
+
+        from dynastash.config import load
+        from dynastash.errors import DynastashError
+
+        try:
+            names = load().names()
+        except DynastashError:
+            return []
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+class FilePath(_ParamType):
+    """A file's path, or - for standard input."""
+
+    name = "path"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Leave it to the shell, which knows files best."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
+
+
+class Whole(_ParamType):
+    """A whole number in plain digits, ``least`` or more."""
+
+    name = "number"
+
+    def __init__(self, least: int) -> None:
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        if not re.fullmatch("[0-9]{1,18}", str(value)) or int(value) < self._least:
+            self.fail(f"{quoted(str(value))} is not a whole number from {self._least}", param, ctx)
+        return int(value)
 
 
 class Expiry(_ParamType):
@@ -114,13 +163,15 @@ class Expiry(_ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if isinstance(value, datetime):
             return value
-        if match := re.fullmatch(r"([0-9]{1,6})([mhdw])", str(value)):
-            return datetime.now(UTC) + timedelta(**{self._units[match[2]]: int(match[1])})
         try:
+            if match := re.fullmatch(r"([0-9]{1,6})([mhdw])", str(value)):
+                return datetime.now(UTC) + timedelta(**{self._units[match[2]]: int(match[1])})
             moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is not a time: write 90d, 12h, 2027-01-31 or 2027-01-31T12:00Z", param, ctx)
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):  # OverflowError: behind the year 9999
+            self.fail(
+                f"{quoted(str(value))} is not a time: write 90d, 12h, 2027-01-31 or 2027-01-31T12:00Z", param, ctx
+            )
 
 
 class Pair(_ParamType):
@@ -133,8 +184,8 @@ class Pair(_ParamType):
             return value
         key, equals, text = str(value).partition("=")
         if not equals or not key:
-            self.fail(f"{value!r} is not KEY=TEXT", param, ctx)
-        return key, text
+            self.fail(f"{quoted(str(value))} is not KEY=TEXT", param, ctx)
+        return PlainText().convert(key, param, ctx), PlainText().convert(text, param, ctx)
 
 
 def common(command: _F) -> _F:
@@ -151,22 +202,27 @@ def common(command: _F) -> _F:
     return with_globals(invoke)  # type: ignore[return-value]
 
 
-def with_globals(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The global options themselves."""
-    options = (
-        click.option("-e", "--env", metavar="ENV", help="The environment: local, or a name of your own."),
-        click.option("-o", "--output", type=click.Choice(FORMATS), help="How to print results.  [default: table]"),
-        click.option("-v", "--verbose", is_flag=True, help="Say on stderr what is used."),
-        click.option("--region", metavar="REGION", help="AWS Region."),
-        click.option("--profile", metavar="PROFILE", help="AWS profile."),
-        click.option("--role-arn", metavar="ARN", help="IAM role to assume."),
-        click.option("--endpoint-url", metavar="URL", help="Endpoint instead of AWS's own."),
-        click.option("--table", metavar="TABLE", help="DynamoDB table.  [default: dynastash-ENV]"),
-        click.option("--key", metavar="KEY", help="KMS key.  [default: alias/dynastash-ENV]"),
+def with_globals(command: _F) -> _F:
+    """Give a command the global options, which :class:`Settings` takes."""
+    option = functools.partial(click.option, cls=GlobalOption)
+    return _with(
+        command,
+        option("-e", "--env", type=EnvironmentName(), metavar="ENV", help="The environment to use; see dynastash env."),
+        option(
+            "-o",
+            "--output",
+            type=click.Choice(FORMATS),
+            metavar="FORMAT",
+            help="table, json or yaml.  [default: table]",
+        ),
+        option("-v", "--verbose", is_flag=True, help="Say on stderr what is used."),
+        option("--region", metavar="REGION", help="AWS Region."),
+        option("--profile", metavar="PROFILE", help="AWS profile."),
+        option("--role-arn", metavar="ARN", help="IAM role to assume."),
+        option("--endpoint-url", metavar="URL", help="Endpoint instead of AWS's own."),
+        option("--table", metavar="TABLE", help="DynamoDB table.  [default: dynastash-ENV]"),
+        option("--key", metavar="KEY", help="KMS key.  [default: alias/dynastash-ENV]"),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 def name_argument(command: _F) -> _F:
@@ -178,26 +234,52 @@ def if_version(command: _F) -> _F:
     """The option for compare-and-set."""
     return click.option(
         "--if-version",
-        type=click.IntRange(min=0),
+        cls=OwnOption,
+        type=Whole(0),
         metavar="N",
-        help="Only if N is the current version (0: only if there is no such secret).",
+        help="Only if N is the current version; 0: only if there is no such secret.",
     )(command)
 
 
 def about(command: _F) -> _F:
     """What can be said of a new version."""
-    options = (
-        click.option("--comment", type=PlainText(), metavar="TEXT", help="Why; public, up to 1 KiB."),
-        click.option("--content-type", type=PlainText(), metavar="TYPE", help="Media type of the value."),
-        click.option("--expires", type=Expiry(), metavar="WHEN", help="90d, 12h, 2027-01-31 …: not given out after."),
-        click.option("--tag", "tags", type=Pair(), multiple=True, help="Label of the secret; replaces all it has."),
-        click.option("--context", type=Pair(), multiple=True, help="Bound to this version's key; public."),
-        click.option(
+    option = functools.partial(click.option, cls=OwnOption)
+    return _with(
+        command,
+        comment,
+        option("--content-type", type=PlainText(), metavar="TYPE", help="Media type of the value."),
+        expires,
+        option("--tag", "tags", type=Pair(), multiple=True, help="Label of the secret; replaces all that it has."),
+        option("--context", type=Pair(), multiple=True, help="Bound to this version's key; public."),
+        option(
             "--write-only",
             is_flag=True,
             help="For a caller who may not decrypt: skip checking the secret's head, and forget its tags and policy.",
         ),
     )
-    for option in reversed(options):
+
+
+def comment(command: _F) -> _F:
+    """Why a version was written."""
+    return click.option("--comment", cls=OwnOption, type=PlainText(), metavar="TEXT", help="Why; public, up to 1 KiB.")(
+        command
+    )
+
+
+def expires(command: _F) -> _F:
+    """How long a version is given out."""
+    return click.option(
+        "--expires",
+        cls=OwnOption,
+        type=Expiry(),
+        metavar="WHEN",
+        help="Not given out after that: 90d, 12h, 2027-01-31 or 2027-01-31T12:00Z (UTC unless it says otherwise).",
+    )(command)
+
+
+def _with(command: _F, *options: Callable[[_F], _F]) -> _F:
+    """``command`` with ``options`` in this order."""
+    # A command appends each, a function that is yet to become one lists them from the last to the first.
+    for option in options if isinstance(command, click.Command) else reversed(options):
         command = option(command)
     return command

@@ -2,76 +2,127 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from dynastash.errors import ConfigError, DynastashError, PartialError
-from dynastash.models import Secret, SecretInfo, Version
+
+if TYPE_CHECKING:
+    from dynastash.models import Secret, SecretInfo, Version
 
 FORMATS: Final = ("table", "json", "yaml")
+_LONGEST_CELL: Final = 60
 
 
 def say(message: str) -> None:
-    """A line for people, on stderr."""
-    print(visible(message), file=sys.stderr)  # noqa: T201
+    """A line for people, on stderr. What is said never stops what is done: a stderr that is gone is passed over."""
+    stream: TextIO | None = sys.stderr  # None where the caller closed it; print() would then take stdout
+    if stream is not None:
+        try:
+            stream.write(visible(message) + "\n")
+            stream.flush()
+        except (OSError, ValueError):
+            pass
 
 
 def complain(message: str, hint: str | None) -> None:
-    """An error and its advice, on stderr."""
+    """An error and its advice, on stderr, a line each."""
     say(f"error: {message}")
     if hint:
         say(f"hint: {hint}")
 
 
 def complain_of(error: DynastashError, *, verbose: bool) -> None:
-    """An error of the library's; every failure of a partial one."""
-    complain(str(error), error.hint)
+    """An error of the library's; of a partial one every failure."""
+    message = str(error)
+    complain(message, error.hint)
     if isinstance(error, PartialError):
         for name, failure in error.failures.items():
-            say(f"  {name}: {failure}")
+            if (line := f"{name}: {failure}") not in message:
+                say(f"  {line}")
     if verbose:
         code = getattr(error, "code", None)
         say(f"class: {type(error).__name__}" + (f", code: {code}" if code else ""))
 
 
 def visible(text: str) -> str:
-    """``text`` with control characters spelled out: what a table holds must not steer a terminal."""
+    """``text`` in one line, with control characters spelled out: what others wrote must not steer a terminal.
+
+    Spelled out are all that Python calls unprintable: controls and escapes, line ends, what changes the direction of
+    writing, what takes no space, and bytes that are no text.
+    """
+    if text.isprintable():
+        return text
     return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape", "surrogatepass").decode()
-        for char in text
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
     )
 
 
+def quoted(text: str, longest: int = 40) -> str:
+    """``text`` between quotes, for an error: in one line and not too long."""
+    shown = repr(text)
+    return shown if len(shown) <= longest + 2 else f"{shown[: longest + 1]}…{shown[0]} ({len(text)} characters)"
+
+
 def emit(data: Any, output: str) -> None:
-    """``data`` to stdout as ``json`` or ``yaml``."""
-    if output == "yaml":
-        try:
-            import yaml
-        except ImportError:
-            raise ConfigError(
-                "PyYAML is not installed", hint="install it with `pip install 'dynastash[yaml]'`"
-            ) from None
-        sys.stdout.write(yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
-    else:
-        import json
-
-        sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    """``data`` to stdout as ``json`` or ``yaml``, without a character that could steer a terminal."""
+    write_text((_yaml if output == "yaml" else _json)(data))
 
 
-def emit_table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> None:
-    """A table to stdout."""
+def _json(data: Any) -> str:
+    import json
+    import re
+
+    text = json.dumps(data, indent=2, ensure_ascii=not _takes_unicode(sys.stdout)) + "\n"
+    # JSON leaves everything above U+001F as it is, C1 controls and changes of direction among it.
+    return re.sub(r"[^\n -~]", lambda match: match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1], text)
+
+
+def _yaml(data: Any) -> str:
+    try:
+        import yaml
+    except ImportError:
+        raise ConfigError("PyYAML is not installed", hint="install it with `pip install 'dynastash[yaml]'`") from None
+    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=_takes_unicode(sys.stdout))
+    if not text.replace("\n", "").isprintable():
+        text = yaml.safe_dump(data, sort_keys=False, allow_unicode=False)
+    return text
+
+
+def _takes_unicode(stream: TextIO | None) -> bool:
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    return str(encoding).lower().replace("-", "").replace("_", "") == "utf8"
+
+
+def emit_table(rows: Sequence[Sequence[object]], headers: Sequence[str], optional: Sequence[str] = ()) -> None:
+    """A table to stdout. A column of ``optional`` in which nothing stands is left out."""
     from tabulate import tabulate
 
     cells = [["" if cell is None else _cell(cell) for cell in row] for row in rows]
-    sys.stdout.write(tabulate(cells, headers, tablefmt="simple", disable_numparse=True) + "\n")
+    kept = [index for index, header in enumerate(headers) if header not in optional or any(row[index] for row in cells)]
+    table = tabulate(
+        [[row[index] for index in kept] for row in cells],
+        [headers[index] for index in kept],
+        tablefmt="simple",
+        disable_numparse=True,
+    )
+    write_text("".join(line.rstrip() + "\n" for line in table.splitlines()))
+
+
+def shortened(text: str | None) -> str | None:
+    """A comment's beginning, as much of it as a table has room for; JSON has it all."""
+    if text is None or len(shown := visible(text)) <= _LONGEST_CELL:
+        return text
+    return shown[: _LONGEST_CELL - 1] + "…"
 
 
 def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    return visible(str(value)).replace("\n", "\\n")
+    return visible(str(value))
 
 
 def _time(value: datetime | None) -> str | None:
@@ -99,15 +150,23 @@ def version_data(version: Version) -> dict[str, Any]:
 
 
 def secret_data(secret: Secret) -> dict[str, Any]:
-    """An opened secret's documented keys: ``value`` where it is text, else ``value_base64``."""
+    """An opened secret's documented keys: ``value`` where it is text, else ``value_base64``; the other is None."""
     import base64
 
     data = version_data(secret.version)
+    text, encoded = None, None
     try:
-        value = {"value": secret.value.decode("utf-8")}
+        text = secret.value.decode("utf-8")
     except UnicodeDecodeError:
-        value = {"value_base64": base64.b64encode(secret.value).decode("ascii")}
-    return {"name": data.pop("name"), "version": data.pop("version"), **value, "tags": dict(secret.tags), **data}
+        encoded = base64.b64encode(secret.value).decode("ascii")
+    return {
+        "name": data.pop("name"),
+        "version": data.pop("version"),
+        "value": text,
+        "value_base64": encoded,
+        "tags": dict(secret.tags),
+        **data,
+    }
 
 
 def info_data(info: SecretInfo) -> dict[str, Any]:
@@ -134,28 +193,61 @@ def write_value(value: bytes, *, raw: bool) -> bool:
 
     False where a terminal was spared. ``raw`` writes the exact bytes wherever they go.
     """
-    stream = sys.stdout.buffer
-    if raw or not sys.stdout.isatty():
-        stream.write(value)
-    elif not _is_text(value):
-        return False
-    else:
-        stream.write(value if value.endswith(b"\n") else value + b"\n")
-    stream.flush()
+    if not raw and _stdout().isatty():
+        if not _is_text(value):
+            return False
+        value = value if value.endswith(b"\n") else value + b"\n"
+    _write(value)
     return True
 
 
-def _is_text(value: bytes) -> bool:
+def write_text(text: str) -> None:
+    """Text of ours to stdout. A character that its encoding lacks is spelled out."""
+    _write(text.encode(_stdout().encoding or "utf-8", "backslashreplace"))
+
+
+def abandon_stdout() -> None:
+    """Point stdout at nothing: Python would otherwise try once more at its end, and complain."""
     try:
-        text = value.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return all(char.isprintable() or char in "\t\r\n" for char in text)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (AttributeError, OSError, ValueError):  # there is none, or none of the operating system's
+        pass
 
 
 def settle_streams() -> None:
-    """Text that the terminal's encoding lacks is spelled out instead of ending the program half-way."""
+    """Text that a stream's encoding lacks is spelled out instead of ending the program half-way."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+
+
+def _stdout() -> TextIO:
+    stream: TextIO | None = sys.stdout
+    if stream is None:
+        raise DynastashError("standard output is closed", hint="the result has no place to go: leave out >&-")
+    return stream
+
+
+def _write(data: bytes) -> None:
+    stream = _stdout()
+    try:
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        abandon_stdout()
+        raise DynastashError(
+            f"the output could not be written: {error.strerror}", hint="what was read or stored stays as it is"
+        ) from error
+
+
+def _is_text(value: bytes) -> bool:
+    """Whether a terminal shows all of it and nothing else: a bare carriage return would write over what stands."""
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return all(char.isprintable() or char in "\t\n" for char in text.replace("\r\n", "\n"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import click
 
+from dynastash.cli.command import PolicyOption
+from dynastash.cli.options import Whole
 from dynastash.generate import ALGORITHMS, ALPHABETS, ENCODINGS, KeyPair, Passphrase, Password, Policy, RandomBytes
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -27,21 +30,34 @@ _SETTINGS: Final[dict[str, tuple[tuple[type[Policy], ...], str]]] = {
 
 def policy_options(command: _F) -> _F:
     """Give a command the options; :func:`take_policy` reads them."""
+    option = functools.partial(click.option, cls=PolicyOption)
     options = (
-        click.option("--length", type=click.IntRange(min=1), metavar="N", help="A password of N characters."),
-        click.option(
-            "--alphabet", metavar="SET", help=f"Its characters: {', '.join(ALPHABETS)}, or chars: and your own."
+        option("--length", type=Whole(1), metavar="N", help="A password of N characters.  [default: 32]"),
+        option(
+            "--alphabet",
+            metavar="SET",
+            help=f"Its characters: {', '.join(ALPHABETS)}, or chars: and your own.  [default: alphanumeric]",
         ),
-        click.option("--each-class", is_flag=True, help="At least one character of each class that the alphabet has."),
-        click.option("--words", type=click.IntRange(min=1), metavar="N", help="A passphrase of N words."),
-        click.option("--separator", metavar="TEXT", help="Between its words."),
-        click.option("--bytes", type=click.IntRange(min=1), metavar="N", help="N random bytes."),
-        click.option("--key-pair", type=click.Choice(tuple(ALGORITHMS)), help="A private key."),
-        click.option("--encoding", type=click.Choice(ENCODINGS), help="How the private key is written."),
-        click.option("--allow-weak", is_flag=True, help="Accept fewer than 64 bits of entropy, as for a PIN."),
+        option("--each-class", is_flag=True, help="At least one character of each class that the alphabet has."),
+        option("--words", type=Whole(1), metavar="N", help="A passphrase of N words instead of a password."),
+        option("--separator", metavar="TEXT", help="Between its words.  [default: -]"),
+        option("--bytes", type=Whole(1), metavar="N", help="N random bytes."),
+        option(
+            "--key-pair",
+            type=click.Choice(tuple(ALGORITHMS)),
+            metavar="KIND",
+            help=f"A private key: {', '.join(ALGORITHMS)}.",
+        ),
+        option(
+            "--encoding",
+            type=click.Choice(ENCODINGS),
+            metavar="FORM",
+            help=f"How the private key is written: {' or '.join(ENCODINGS)}.  [default: {ENCODINGS[0]}]",
+        ),
+        option("--allow-weak", is_flag=True, help="Accept fewer than 64 bits of entropy, as for a PIN."),
     )
-    for option in reversed(options):
-        command = option(command)
+    for each in reversed(options):
+        command = each(command)
     return command
 
 

@@ -2,64 +2,105 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import sys
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from dynastash.cli.options import PlainText, Settings, Usage, about, common, if_version, name_argument
+from dynastash.cli.command import Command, OwnOption
+from dynastash.cli.options import FilePath, PlainText, Settings, Usage, about, common, if_version, name_argument
 from dynastash.cli.output import emit, say, version_data
 from dynastash.cli.policy import policy_options, take_policy
-from dynastash.errors import InvalidArgumentError
-from dynastash.models import MAX_VALUE, Version
+from dynastash.models import Version
 
 if TYPE_CHECKING:
     from dynastash.stash.api import Stash
 
+_ESCAPE = "a value that begins with a hyphen is given behind --, by a pipe or by --file"
 
-class PutCommand(click.Command):
-    """Lets a value begin with a hyphen where it cannot be mistaken for an option, and refuses it where it can."""
+
+class PutCommand(Command):
+    """Lets a value begin with a hyphen where it cannot be mistaken for an option, and refuses it where it can.
+
+    What it refuses it does not quote: it may be a value.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, self._shielded(args))
+        return super().parse_args(ctx, args if ctx.resilient_parsing else self._shielded(ctx, args))
 
-    def _shielded(self, args: list[str]) -> list[str]:
+    def _shielded(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """``args`` with a -- before the first value that begins with a hyphen."""
         takes_text = {
             name: isinstance(option, click.Option) and not option.is_flag
-            for option in self.params
+            for option in self.get_params(ctx)
             for name in option.opts
+            if name.startswith("-")
         }
-        takes_text |= dict.fromkeys(("-h", "--help"), False)
         letters = {name[1] for name in takes_text if not name.startswith("--")}
-        rest, plain, shielded = list(args), list[str](), list[str]()
+        rest, options, positional, shield = list(args), list[str](), list[str](), False
         while rest:
             word = rest.pop(0)
             if word == "--":
-                return [*plain, "--", *shielded, *rest]
-            if takes_text.get(word) and rest:
-                plain += [word, rest.pop(0)]
-            elif word.partition("=")[0] in takes_text:
-                plain.append(word)
-            elif word == "-" or not word.startswith("-"):
-                (shielded if shielded else plain).append(word)
-            elif word.startswith("--") or word[1] in letters:
+                positional += rest
+                shield = True
+                break
+            if word in takes_text:
+                options.append(word)
+                if takes_text[word]:
+                    if not rest:
+                        raise click.UsageError(f"the option {word} needs a text behind it")
+                    options.append(rest.pop(0))
+            elif word.startswith("--"):
+                if word.partition("=")[0] not in takes_text:
+                    raise self._unknown(word, takes_text)
+                options.append(word)
+            elif word.startswith("-") and word[1:2] in letters:
                 raise Usage(
-                    f"{word.partition('=')[0][:40]!r} is not an option",
-                    "a value that begins with a hyphen is given behind --, by a pipe or by --file",
+                    f"a word begins with {word[:2]}, as the option does, and could be a value",
+                    f"set the option off with a space, as in {word[:2]} ...; {_ESCAPE}",
                 )
             else:
-                shielded.append(word)
-        return [*plain, "--", *shielded] if shielded else plain
+                shield = shield or word.startswith("-")
+                positional.append(word)
+        if len(positional) > 2:
+            raise Usage(
+                f"{len(positional)} words were given where NAME and at most one VALUE belong",
+                "put quotes around a value that has spaces, or pipe it in",
+            )
+        return [*options, "--", *positional] if shield else [*options, *positional]
+
+    @staticmethod
+    def _unknown(word: str, known: dict[str, bool]) -> Usage:
+        from difflib import get_close_matches
+
+        near = get_close_matches(word.partition("=")[0], [name for name in known if name.startswith("--")], n=1)
+        return Usage(
+            "a word begins with -- and is not an option of `dynastash put`",
+            f"did you mean {near[0]}?" if near else _ESCAPE,
+        )
 
 
-@click.command("put", cls=PutCommand)
+@click.command(
+    "put",
+    cls=PutCommand,
+    examples=(
+        "dynastash put app1/db/password                 # asks for the value",
+        "openssl rand -base64 24 | dynastash put app1/db/password",
+        "dynastash put app1/tls/key --file key.pem",
+        "dynastash put app1/api/token --generate --length 40",
+        "dynastash put app1/db/user -- -any-text        # visible to others",
+    ),
+)
 @name_argument
 @click.argument("value", required=False, type=PlainText())
-@click.option("--file", "path", metavar="PATH", help="Take the value from a file, byte for byte; - is standard input.")
-@click.option("--generate", "generated", is_flag=True, help="Make a new random value; the next options say how.")
+@click.option(
+    "--file",
+    "path",
+    cls=OwnOption,
+    type=FilePath(),
+    metavar="PATH",
+    help="Take the value from a file, byte for byte; - is standard input.",
+)
+@click.option("--generate", "generated", cls=OwnOption, is_flag=True, help="Make a new random value.")
 @policy_options
 @about
 @if_version
@@ -72,10 +113,11 @@ def put_command(
     generated: bool,
     **given: Any,
 ) -> None:
-    """Store a new version of NAME and make it current.
+    """Store a value as the new current version of NAME.
 
-    The value comes from a pipe, --file, --generate or a hidden prompt, byte for byte. VALUE as an argument works too,
-    but other users of this machine can see it in the process list.
+    The value comes from a pipe, --file, --generate or a hidden prompt, byte for byte, up to 320 KiB. VALUE as an
+    argument works too, but other users of this machine can see it in the process list. Behind -- everything is
+    taken literally, options too.
     """
     policy = take_policy(given)
     if policy is not None and not generated:
@@ -87,13 +129,21 @@ def put_command(
     if generated:
         from dynastash.generate import Password
 
-        version = stash.generate(name, policy or Password(), **details)
+        policy = policy or Password()
+        version = stash.generate(name, policy, **details)
+        report(settings, stash, "put", version, note=f" ({policy.describe()})")
+        return
+    if value is not None:
+        say("warning: others can see a value given as an argument; a pipe, --file or the prompt hides it")
+        data = value.encode("utf-8")
     else:
-        if value is not None:
-            say("warning: others can see a value given as an argument; a pipe, --file or the prompt hides it")
-        data = value.encode("utf-8") if value is not None else _read(path, name)
-        version = stash.put(name, data, **details)
-    report(settings, stash, "put", version)
+        from dynastash.cli.intake import read_value
+        from dynastash.models import check_name
+
+        data = read_value(path, check_name(name))  # nobody should type a value for a name that is refused
+    if not data:
+        say("warning: the value is empty")
+    report(settings, stash, "put", stash.put(name, data, **details))
 
 
 def details_from(given: dict[str, Any]) -> dict[str, Any]:
@@ -119,34 +169,3 @@ def _mapping(option: str, pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
     if len(mapping) != len(pairs):
         raise click.UsageError(f"{option} names a key twice")
     return mapping
-
-
-def _read(path: str | None, name: str) -> bytes:
-    if path is not None and path != "-":
-        try:
-            with Path(path).open("rb") as file:
-                return _limited(file)
-        except OSError as error:
-            raise InvalidArgumentError(
-                f"{path} cannot be read: {error.strerror}", hint="check the path given with --file"
-            ) from error
-    if path == "-" or _is_piped():
-        return _limited(sys.stdin.buffer)
-    if not sys.stdin.isatty():
-        raise Usage(
-            f"no value for {name}: standard input is neither a pipe, a file nor a terminal",
-            "pipe the value in, or give --file or --generate",
-        )
-    text: str = click.prompt(f"Value of {name}", hide_input=True, confirmation_prompt=True, default="", err=True)
-    return text.encode("utf-8")
-
-
-def _is_piped() -> bool:
-    """Whether standard input was given to be read. /dev/null, as under cron, is not: it would store an empty value."""
-    mode = os.fstat(sys.stdin.fileno()).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
-
-
-def _limited(file: IO[bytes]) -> bytes:
-    # One byte more than fits is enough to know that it does not; the library says so.
-    return file.read(MAX_VALUE + 1)

@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from dynastash.cli.options import Expiry, PlainText, Settings, about, common, if_version, name_argument
+from dynastash.cli.command import Command, OwnOption
+from dynastash.cli.options import (
+    PlainText,
+    Settings,
+    Usage,
+    Whole,
+    about,
+    comment,
+    common,
+    expires,
+    if_version,
+    name_argument,
+)
+from dynastash.cli.output import say
 from dynastash.cli.policy import policy_options, take_policy
 from dynastash.cli.put import details_from, report
 from dynastash.generate import Password, Policy
+from dynastash.models import Plaintext
 
 if TYPE_CHECKING:
     from dynastash.stash.api import Stash
-    from dynastash.stash.rotation import Rotator
+    from dynastash.stash.rotation import Rotation, Rotator
+
+_DELIVERY: Final = "stdin"
+_TIMEOUT: Final = 300.0
 
 
-@click.command("generate")
+@click.command("generate", cls=Command)
 @name_argument
 @policy_options
 @about
 @if_version
 @common
 def generate_command(settings: Settings, name: str, **given: Any) -> None:
-    """Store a new random value as the next version of NAME. The value is not printed.
+    """Store a new random value as the next version of NAME.
 
-    A password of 32 letters and digits unless the options say otherwise. The secret remembers how its value is made,
-    so that "dynastash rotate NAME" is enough later on.
+    The value is not printed. It is a password of 32 letters and digits unless the options say otherwise. The secret
+    remembers how its value is made, so that "dynastash rotate NAME" is enough later on.
     """
     policy = take_policy(given) or Password()
     stash = settings.stash()
@@ -35,17 +52,59 @@ def generate_command(settings: Settings, name: str, **given: Any) -> None:
     report(settings, stash, "generated", version, note=f" ({policy.describe()})")
 
 
-@click.command("rotate")
+class RotateCommand(Command):
+    """Takes PROGRAM behind -- only: its own options must not be taken for ours, nor an empty one for none."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        rest = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
+            program = ctx.params["program"]
+            behind = given[given.index("--") + 1 :] if "--" in given else []
+            if list(program) != behind:
+                raise Usage("PROGRAM does not stand behind --", "write dynastash rotate NAME -- PROGRAM ARG ...")
+            if "--" in given and not program:
+                raise Usage("there is no PROGRAM behind --", "leave out -- where no program has to be told")
+        return rest
+
+
+@click.command(
+    "rotate",
+    cls=RotateCommand,
+    examples=(
+        "dynastash rotate app1/api/token",
+        "dynastash rotate app1/db/password --length 40 -- ./set-db-password",
+        "dynastash rotate app1/db/password --resume -- ./set-db-password",
+        "dynastash rotate app1/db/password --abort",
+    ),
+)
 @name_argument
 @click.argument("program", nargs=-1, metavar="[-- PROGRAM [ARG]...]", type=click.UNPROCESSED)
+@click.option(
+    "--rotator",
+    cls=OwnOption,
+    metavar="NAME",
+    help="A rotator of an installed package instead of PROGRAM; generate needs nobody to be told.",
+)
+@click.option(
+    "--values",
+    cls=OwnOption,
+    type=click.Choice(("stdin", "files")),
+    metavar="HOW",
+    help="PROGRAM gets the values by stdin or files.  [default: stdin]",
+)
+@click.option(
+    "--timeout",
+    cls=OwnOption,
+    type=click.FLOAT,
+    metavar="SECONDS",
+    help="End PROGRAM if a step takes longer.  [default: 300]",
+)
+@click.option("--resume", cls=OwnOption, is_flag=True, help="Go on with a rotation that stopped: set, test, finish.")
+@click.option("--abort", cls=OwnOption, is_flag=True, help="End a rotation that stopped; the current version stays.")
 @policy_options
-@click.option("--rotator", metavar="NAME", help="A rotator of an installed package, instead of a program.")
-@click.option("--values", type=click.Choice(("stdin", "files")), default="stdin", help="How PROGRAM gets the values.")
-@click.option("--timeout", type=click.FloatRange(min=1), default=300.0, metavar="S", help="Seconds for each step.")
-@click.option("--resume", is_flag=True, help="Go on with the rotation that stopped: set, test, finish.")
-@click.option("--abort", is_flag=True, help="End the rotation that stopped; the current version stays.")
-@click.option("--comment", type=PlainText(), metavar="TEXT", help="Why; public, up to 1 KiB.")
-@click.option("--expires", type=Expiry(), metavar="WHEN", help="90d, 12h, 2027-01-31 …: not given out after.")
+@comment
+@expires
 @if_version
 @common
 def rotate_command(
@@ -53,8 +112,8 @@ def rotate_command(
     name: str,
     program: tuple[str, ...],
     rotator: str | None,
-    values: str,
-    timeout: float,
+    values: str | None,
+    timeout: float | None,
     resume: bool,
     abort: bool,
     comment: str | None,
@@ -76,31 +135,77 @@ def rotate_command(
         raise click.UsageError("a rotation that stopped has its new value already: give no options for another")
     if rotator is not None and program:
         raise click.UsageError("give --rotator or a program, not both")
+    if abort and (rotator or program):
+        raise click.UsageError("--abort asks no program and no rotator: give none")
+    if not program and (values or timeout is not None):
+        raise click.UsageError("--values and --timeout go with a program")
+    if resume and not (rotator or program):
+        # Without this question a bare --resume would make a value current that nobody was told.
+        raise Usage(
+            "--resume does not know how the rotation was started",
+            f"repeat its program, as in `dynastash rotate {name} --resume -- PROGRAM`, or give --rotator generate "
+            "where nobody has to be told",
+        )
     stash = settings.stash()
     if abort:
         report(settings, stash, "aborted the rotation of", stash.abort(name), note=" is not used")
         return
-    chosen = _rotator(stash, name, rotator, program, values, timeout, policy)
+    chosen = _rotator(stash, name, rotator, program, values or _DELIVERY, timeout or _TIMEOUT, policy)
     if resume:
         version = stash.resume(name, chosen)
     else:
-        version = stash.rotate(name, chosen, policy=policy, comment=comment, expires_at=expires, if_version=if_version)
+        watched = None if chosen is None else _Watched(chosen)
+        try:
+            version = stash.rotate(
+                name, watched, policy=policy, comment=comment, expires_at=expires, if_version=if_version
+            )
+        except BaseException:  # Ctrl-C too: what was written is said
+            if watched is not None and watched.pending is not None:
+                say(f"{name}: version {watched.pending} is pending in {stash.environment} ({stash.where})")
+            raise
     report(settings, stash, "rotated", version)
 
 
-@click.command("rollback")
+@click.command("rollback", cls=Command)
 @name_argument
-@click.option("--to-version", type=click.IntRange(min=1), metavar="N", help="Version N instead of the previous one.")
-@click.option("--comment", type=PlainText(), metavar="TEXT", help="Why; public.  [default: rollback to version N]")
+@click.option("--to-version", cls=OwnOption, type=Whole(1), metavar="N", help="Version N instead of the previous one.")
+@click.option(
+    "--comment",
+    cls=OwnOption,
+    type=PlainText(),
+    metavar="TEXT",
+    help="Why; public.  [default: rollback to version N]",
+)
 @if_version
 @common
 def rollback_command(
     settings: Settings, name: str, to_version: int | None, comment: str | None, if_version: int | None
 ) -> None:
-    """Store an earlier value of NAME again, as a new version. Nothing is lost, and numbers only grow."""
+    """Make an earlier value of NAME current again, as a new version.
+
+    Nothing is lost, and the numbers of versions only grow.
+    """
     stash = settings.stash()
     version = stash.rollback(name, to_version, comment=comment, if_version=if_version)
     report(settings, stash, "rolled back", version, note=f" ({version.comment})")
+
+
+class _Watched:
+    """A rotator that remembers whether a pending version was written."""
+
+    def __init__(self, rotator: Rotator) -> None:
+        self._rotator = rotator
+        self.pending: int | None = None
+
+    def create(self, rotation: Rotation) -> Plaintext:
+        return self._rotator.create(rotation)
+
+    def set(self, rotation: Rotation) -> None:
+        self.pending = rotation.version
+        self._rotator.set(rotation)
+
+    def test(self, rotation: Rotation) -> None:
+        self._rotator.test(rotation)
 
 
 def _rotator(
@@ -116,11 +221,12 @@ def _rotator(
     if (rotator is None and not program) or rotator == "generate":
         return None
     if rotator == "command":
-        raise click.UsageError("the rotator command needs a program: give it behind --")
+        raise Usage("the rotator command needs a program", "give it behind --, without --rotator")
     from dynastash.rotation import registry
 
     if rotator is not None:
-        return registry.load(rotator)()
+        made: Rotator = registry.load(rotator)()
+        return made
     # Resuming makes no new value, so that a secret without a policy can be resumed too.
     made_by = policy or stash.policy(name) or Password()
     return registry.load("command")(program, made_by, delivery=values, timeout=timeout)

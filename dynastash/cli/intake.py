@@ -1,0 +1,82 @@
+"""Where a value comes from that is not on the command line: a file, a pipe, a hidden prompt."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import IO, Final
+
+from dynastash.cli.options import Usage
+from dynastash.cli.output import say
+from dynastash.errors import InvalidArgumentError
+from dynastash.models import MAX_VALUE
+
+_LONGEST_LINE: Final = 4095
+"""Bytes of a line that a terminal hands over: Linux drops what is typed or pasted beyond."""
+
+
+def read_value(path: str | None, name: str) -> bytes:
+    """The value of ``name``, byte for byte: from the file ``path``, from standard input, or asked for.
+
+    One byte more than the largest value at most, which is enough for the library to refuse it. Raises
+    :class:`~dynastash.errors.InvalidArgumentError` and usage errors.
+    """
+    if path is not None and path != "-":
+        try:
+            with Path(path).open("rb") as file:
+                return _limited(file)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            reason = error.strerror if isinstance(error, OSError) else "it is not a path"
+            raise InvalidArgumentError(
+                f"{path[:200]} cannot be read: {reason}", hint="check the path given with --file"
+            ) from error
+    if sys.stdin is not None:
+        if path is None and sys.stdin.isatty():
+            return _prompt(name)
+        if path == "-" or _is_given():
+            try:
+                return _limited(sys.stdin.buffer)
+            except OSError as error:
+                raise InvalidArgumentError(
+                    f"standard input cannot be read: {error.strerror}", hint="pipe the value in, or give --file"
+                ) from error
+    raise Usage(
+        f"no value for {name}: standard input is neither a pipe, a file nor a terminal",
+        "pipe the value in, or give --file or --generate",
+    )
+
+
+def _is_given() -> bool:
+    """Whether standard input was given to be read. /dev/null, as under cron, is not: it would store an empty value."""
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+def _limited(file: IO[bytes]) -> bytes:
+    return file.read(MAX_VALUE + 1)
+
+
+def _prompt(name: str) -> bytes:
+    """Ask for a value twice, unseen, until both agree. Ctrl-C and Ctrl-D end it."""
+    import getpass
+
+    while True:
+        try:
+            text = getpass.getpass(f"Value of {name} (hidden): ")
+            if not text:
+                raise Usage("no value was given", "an empty one can be piped in: `printf '' | dynastash put ...`")
+            again = getpass.getpass("The same once more: ")
+            value = text.encode("utf-8")
+        except UnicodeError:
+            # Not chained: the cause quotes what was typed.
+            raise Usage("what was typed is not text in this terminal's encoding", "use a pipe or --file") from None
+        if len(value) >= _LONGEST_LINE:
+            raise Usage(
+                f"a terminal hands over lines of less than {_LONGEST_LINE} bytes, and this one may have lost its end",
+                "use a pipe or --file",
+            )
+        if text == again:
+            return value
+        say("the two differ: type the value again, or press Ctrl-C")
