@@ -7,19 +7,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dynastash.clock import Clock, SystemClock
-from dynastash.crypto import records
 from dynastash.errors import (
     ConflictError,
     DynastashError,
-    IntegrityError,
     InvalidArgumentError,
     PartialError,
-    SecretNotFoundError,
 )
 from dynastash.generate import Policy, generate
 from dynastash.keys.base import KeyProvider
 from dynastash.models import (
-    Head,
     Plaintext,
     Secret,
     SecretInfo,
@@ -31,15 +27,15 @@ from dynastash.models import (
     check_prefix,
     check_version,
 )
-from dynastash.stash import inputs, views
+from dynastash.stash import inputs, listing, views
 from dynastash.stash.changes import Changes
 from dynastash.stash.highwater import HighWater
 from dynastash.stash.lifecycle import Lifecycle, Rewrapped
-from dynastash.stash.reader import Opened, Reader
+from dynastash.stash.reader import Reader
 from dynastash.stash.rotating import Rotations
 from dynastash.stash.rotation import Rotator, policy_of, rotation_item
 from dynastash.stash.writer import NewVersion, Writer, Written, require_version
-from dynastash.stores.base import RecordKey, Store
+from dynastash.stores.base import Store
 
 
 class Stash:
@@ -195,25 +191,14 @@ class Stash:
         may not be, and nothing is authenticated. ``verified`` reads each head and checks its seal (one unwrap a
         secret), and raises :class:`PartialError` where one fails.
         """
-        heads: Sequence[Head] = [records.decode_head(item) for item in self._store.heads(check_prefix(prefix))]
-        if any(not head.name.startswith(prefix) for head in heads):
-            raise IntegrityError("the store listed a secret outside of the prefix asked for")
+        heads = listing.heads(self._reader, check_prefix(prefix))
         if verified:
-            heads = self._verified(heads)
+            heads = listing.verified(self._reader, heads)
         return [views.info(head) for head in heads]
 
     def history(self, name: str) -> Sequence[Version]:
         """Every version of ``name``, oldest first: who, when, why, and the stages. Opens and authenticates nothing."""
-        key = RecordKey(check_name(name), records.HEAD)
-        found = self._store.fetch([key])
-        versions = [records.decode_metadata(item) for item in self._store.history(name)]
-        if key not in found:
-            if versions:
-                raise IntegrityError(f"{name} has versions and no head", hint="restore the table from a backup")
-            raise SecretNotFoundError(f"there is no secret {name}", hint="`dynastash list` shows the names")
-        head = records.decode_head(found[key])
-        if any(version.name != name for version in versions) or head.name != name:
-            raise IntegrityError(f"the store answered with another secret's records than those of {name}")
+        head, versions = listing.history(self._reader, check_name(name))
         return [views.version(version, head) for version in versions]
 
     def rollback(
@@ -224,6 +209,7 @@ class Stash:
         Content type and context come along; an expiry does not. Nothing is taken back: numbers only grow. Refuses
         where another writer comes between, or where ``if_version`` is not the current version.
         """
+        inputs.expected(if_version)
         check_name(name)
         if version is None:
             old = self._reader.staged(name, Stage.PREVIOUS)
@@ -271,7 +257,12 @@ class Stash:
         """
         return _written(
             self._rotations.rotate(
-                check_name(name), rotator, policy, comment=comment, expires_at=expires_at, if_version=if_version
+                check_name(name),
+                rotator,
+                policy,
+                comment=comment,
+                expires_at=expires_at,
+                if_version=inputs.expected(if_version),
             )
         )
 
@@ -295,7 +286,8 @@ class Stash:
         if not 0 <= recovery_days <= 3650:
             raise InvalidArgumentError("the recovery window is out of range", hint="give 0 to 3650 days")
         if version is None:
-            return views.info(self._lifecycle.delete(name, recovery_days=recovery_days, if_version=if_version))
+            expected = inputs.expected(if_version)
+            return views.info(self._lifecycle.delete(name, recovery_days=recovery_days, if_version=expected))
         return views.info(self._lifecycle.disable(name, check_version(version)))
 
     def undelete(self, name: str, version: int | None = None) -> SecretInfo:
@@ -350,21 +342,15 @@ class Stash:
     def _put(
         self, name: str, new: NewVersion, *, if_version: int | None, write_only: bool = False, recreate: bool = False
     ) -> Version:
-        check_name(name)
-        if if_version is not None and if_version != 0:
-            check_version(if_version)
-        return _written(self._writer.put(name, new, if_version=if_version, write_only=write_only, recreate=recreate))
-
-    def _verified(self, listed: Sequence[Head]) -> Sequence[Head]:
-        destroyed = [head for head in listed if head.state is State.DESTROYED]
-        found = self._reader.many(head.name for head in listed if head.state is not State.DESTROYED)
-        failures = {name: opened for name, opened in found.items() if isinstance(opened, DynastashError)}
-        if failures:
-            raise PartialError(
-                f"{len(failures)} of {len(listed)} secrets fail verification: {', '.join(list(failures)[:3])}", failures
+        return _written(
+            self._writer.put(
+                check_name(name),
+                new,
+                if_version=inputs.expected(if_version),
+                write_only=write_only,
+                recreate=recreate,
             )
-        checked = [opened.head for opened in found.values() if isinstance(opened, Opened)]
-        return sorted([*checked, *destroyed], key=lambda head: head.name)
+        )
 
 
 def _written(written: Written) -> Version:

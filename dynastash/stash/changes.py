@@ -25,10 +25,16 @@ class Changes:
     def __init__(self, reader: Reader, identity: Callable[[], str]) -> None:
         self._reader = reader
         self._identity = identity
+        self._known_author: str | None = None
 
     def begin(self, name: str) -> tuple[Snapshot | None, str]:
         """The secret as the store shows it, and who is going to change it."""
-        return parallel.both(lambda: self._reader.snapshot(name), self._identity, limit=self._reader.keys.concurrency)
+        return parallel.both(lambda: self._reader.snapshot(name), self._author, limit=self._reader.keys.concurrency)
+
+    def _author(self) -> str:
+        if self._known_author is None:  # two threads may ask at once: they get the same answer
+            self._known_author = self._identity()
+        return self._known_author
 
     def touched(self, head: Head, author: str) -> Head:
         """``head`` as the next one begins: counted on, dated, signed with a name, not yet sealed."""
@@ -75,11 +81,14 @@ class Changes:
             raise _LostRace from error
 
     def until_won(self, name: str, attempt: Callable[[], _T]) -> _T:
-        """Repeat ``attempt``, from its read on, until it does not lose the race or the patience ends."""
+        """Repeat ``attempt``, from its read on, until it does not lose the race or the patience ends.
+
+        What it reads may be of two moments: then it is repeated too (:meth:`Reader.consistently`).
+        """
         backoff = Backoff(self._reader.clock)
         while True:
             try:
-                return attempt()
+                return self._reader.consistently(name, attempt)
             except _LostRace as error:
                 if not backoff.pause():
                     raise ConflictError(

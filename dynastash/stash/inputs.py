@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from dynastash.crypto.records import MAX_EPOCH_S
 from dynastash.errors import InvalidArgumentError, ValueTooLargeError
-from dynastash.models import MAX_COMMENT, MAX_CONTENT_TYPE, MAX_VALUE, Plaintext, Stage, check_pairs, encode
+from dynastash.models import (
+    MAX_COMMENT,
+    MAX_CONTENT_TYPE,
+    MAX_VALUE,
+    Plaintext,
+    Stage,
+    check_pairs,
+    check_version,
+    encode,
+)
 from dynastash.stash.writer import NewVersion
 
 
@@ -21,7 +31,7 @@ def new_version(
 ) -> NewVersion:
     """What :meth:`Stash.put` was given, checked; ``now`` in epoch milliseconds."""
     return NewVersion(
-        value=_plaintext(value),
+        value=plaintext(value),
         comment=_limited("comment", comment, MAX_COMMENT),
         content_type=_limited("content type", content_type, MAX_CONTENT_TYPE),
         expires_at=_expiry(expires_at, now),
@@ -30,18 +40,28 @@ def new_version(
     )
 
 
+def expected(if_version: int | None) -> int | None:
+    """The version that a caller expects to be current, or 0 for none, checked."""
+    if if_version is not None and (if_version != 0 or isinstance(if_version, bool)):
+        check_version(if_version)
+    return if_version
+
+
 def _expiry(expires_at: datetime | None, now: int) -> int | None:
     if expires_at is None:
         return None
-    if expires_at.tzinfo is None:
+    if expires_at.utcoffset() is None:
         raise InvalidArgumentError("the expiry has no time zone", hint="give an aware datetime, as in UTC")
     seconds = int(expires_at.timestamp())
     if seconds * 1000 <= now:
         raise InvalidArgumentError("the expiry is in the past", hint="give a time to come")
+    if seconds > MAX_EPOCH_S:
+        raise InvalidArgumentError("the expiry is too far away", hint="give a time before the year 10000 in UTC")
     return seconds
 
 
-def _plaintext(value: str | bytes | Plaintext) -> Plaintext:
+def plaintext(value: str | bytes | Plaintext) -> Plaintext:
+    """A value as a caller or a rotator gives it, checked."""
     if isinstance(value, str):
         value = encode(value, "the value")
     if isinstance(value, bytes | bytearray | memoryview):

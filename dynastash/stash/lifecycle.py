@@ -12,10 +12,10 @@ from functools import partial
 from typing import Final
 
 from dynastash.crypto import envelope, records
-from dynastash.errors import ConflictError, InvalidArgumentError, SecretNotFoundError, VersionNotFoundError
+from dynastash.errors import ConflictError, InvalidArgumentError, VersionNotFoundError
 from dynastash.models import Context, Head, Item, State, WrappedKey
 from dynastash.stash.changes import Changes
-from dynastash.stash.reader import Reader, Snapshot, refuse_destroyed
+from dynastash.stash.reader import Reader, Snapshot, no_secret, refuse_destroyed
 from dynastash.stash.writer import require_no_pending, require_version
 from dynastash.stores.base import RecordKey
 
@@ -99,9 +99,8 @@ class Lifecycle:
 
     def prunable(self, name: str, *, keep: int | None, before_ms: int | None) -> list[int]:
         """The versions that :meth:`prune` would erase, in order."""
-        snapshot = self._required(name)
-        self._reader.trusted(snapshot)
-        return self._prunable(snapshot.head, list(self._reader.store.history(name)), keep, before_ms)[0]
+        head = self._authentic(name)
+        return self._prunable(head, list(self._reader.store.history(name)), keep, before_ms)[0]
 
     def prune(self, name: str, *, keep: int | None, before_ms: int | None) -> list[int]:
         """Erase old versions and their tombstones: all but the newest ``keep``, all made before ``before_ms``.
@@ -120,8 +119,7 @@ class Lifecycle:
         Yields each version when it is done; what was done stays done. A version that somebody else changes meanwhile is
         read again.
         """
-        snapshot = self._required(name)
-        self._reader.trusted(snapshot)
+        self._authentic(name)
         for key in [RecordKey(*records.key_of(item)) for item in self._reader.store.history(name)]:
             done = self._changes.until_won(name, partial(self._rewrap, key))
             if done is not None:
@@ -209,6 +207,8 @@ class Lifecycle:
 
     def _bury_batch(self, name: str) -> int:
         snapshot, author = self._begin(name)
+        if snapshot.head.state is not State.DESTROYED:  # somebody has recreated it meanwhile: nothing of that is ours
+            return 0
         # Whole records: what merely claims to be a tombstone in its public attributes is buried too.
         keys = [RecordKey(*records.key_of(item)) for item in self._reader.store.history(name)]
         live = [item for item in self._reader.store.fetch(keys).values() if not records.is_tombstone(item)]
@@ -280,15 +280,16 @@ class Lifecycle:
     def _begin(self, name: str) -> tuple[Snapshot, str]:
         snapshot, author = self._changes.begin(name)
         if snapshot is None:
-            raise SecretNotFoundError(f"there is no secret {name}", hint="`dynastash list --all` shows the names")
+            raise no_secret(name)
         return snapshot, author
 
-    def _required(self, name: str) -> Snapshot:
-        snapshot = self._reader.snapshot(name)
-        if snapshot is None:
-            raise SecretNotFoundError(f"there is no secret {name}", hint="`dynastash list --all` shows the names")
-        refuse_destroyed(snapshot.head)
-        return snapshot
+    def _authentic(self, name: str) -> Head:
+        def attempt() -> Head:
+            snapshot = self._reader.existing(name)
+            self._reader.trusted(snapshot)
+            return snapshot.head
+
+        return self._reader.consistently(name, attempt)
 
 
 def _require_unused(head: Head, number: int) -> None:

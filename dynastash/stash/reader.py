@@ -69,6 +69,11 @@ class Opened:
         """The authenticated head."""
         return self.snapshot.head
 
+    @property
+    def sealed_under(self) -> Opened:
+        """The version that the head's seal is under: current, and pending where there is no current."""
+        return replace(self, record=self.sealing)
+
 
 class Inconsistent(Exception):
     """Head and versions do not fit together: two moments of a commit, or tampering. Read again to know.
@@ -118,6 +123,14 @@ class Reader:
             raise Inconsistent
         return Snapshot(head, items[0], {head.last: items[1]})
 
+    def existing(self, name: str) -> Snapshot:
+        """As :meth:`snapshot`, for a secret that is there and not destroyed."""
+        snapshot = self.snapshot(name)
+        if snapshot is None:
+            raise no_secret(name)
+        refuse_destroyed(snapshot.head)
+        return snapshot
+
     def current(self, name: str) -> Opened:
         """The current version. One read and one unwrap, where current is the newest version."""
         return self._selected(name, lambda head: _required(head, Stage.CURRENT))
@@ -137,7 +150,7 @@ class Reader:
         """The number of the pending version, on the word of an authenticated head. The version is not opened."""
 
         def attempt() -> int:
-            snapshot = self._existing(name)
+            snapshot = self.existing(name)
             self.trusted(snapshot)
             return _required(snapshot.head, Stage.PENDING)
 
@@ -194,6 +207,14 @@ class Reader:
         )
         return Opened(complete, record, trusted)
 
+    def described(self, snapshot: Snapshot, number: int) -> records.VersionMetadata:
+        """What the record of version ``number`` says of itself, unopened."""
+        name = snapshot.head.name
+        item = self._complete(snapshot, number).items[number]
+        if records.key_of(item) != (name, records.version_key(number)):
+            raise IntegrityError(f"the store answered with another record than version {number} of {name}")
+        return records.decode_metadata(item)
+
     def usable(self, opened: Opened, *, expired: bool = False) -> Opened:
         """``opened`` if state and expiry allow its use. ``expired`` lets an expired version through."""
         head, metadata = opened.head, opened.record.metadata
@@ -220,16 +241,9 @@ class Reader:
             raise Inconsistent
         return records.decode_head(item)
 
-    def _existing(self, name: str) -> Snapshot:
-        snapshot = self.snapshot(name)
-        if snapshot is None:
-            raise no_secret(name)
-        refuse_destroyed(snapshot.head)
-        return snapshot
-
     def _selected(self, name: str, select: Callable[[Head], int]) -> Opened:
         def attempt() -> Opened:
-            snapshot = self._existing(name)
+            snapshot = self.existing(name)
             try:
                 number = select(snapshot.head)
             except VersionNotFoundError:

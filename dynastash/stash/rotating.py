@@ -37,40 +37,42 @@ class Rotations:
         require_version(name, head, if_version)
         require_no_pending(head)
         rotator = rotator or _default_rotator(head, policy)
-        rotation = Rotation(
-            environment=self._reader.environment, name=name, version=head.last + 1, current=views.secret(current)
-        )
-        value = run_step(rotation, "create", rotator.create)
         metadata = current.record.metadata
+        # All but the value is checked before anybody is asked to make one.
         new = inputs.new_version(
-            self._reader.clock.now(), value, comment, metadata.content_type, expires_at, None, metadata.context
+            self._reader.clock.now(), b"", comment, metadata.content_type, expires_at, None, metadata.context
         )
         if policy is not None:
             new = replace(new, rotation=rotation_item(policy))
-        staged = self._writer.stage(name, new, if_version=metadata.number)
-        pending = Secret(
-            version=views.version(staged.metadata, staged.head), plaintext=new.value, tags=staged.head.tags
+        rotation = Rotation(
+            environment=self._reader.environment, name=name, version=head.last + 1, current=views.secret(current)
         )
+        value = run_step(rotation, "create", lambda told: inputs.plaintext(rotator.create(told)))
+        staged = self._writer.stage(name, replace(new, value=value), if_version=metadata.number)
+        pending = Secret(version=views.version(staged.metadata, staged.head), plaintext=value, tags=staged.head.tags)
         return self._finish(rotator, replace(rotation, version=staged.metadata.number, pending=pending))
 
     def resume(self, name: str, rotator: Rotator | None) -> Written:
         """set → test → finish, with the version that is pending."""
-        pending = self._reader.usable(self._reader.staged(name, Stage.PENDING), expired=True)
-        current = self._reader.open_beside(pending.snapshot, pending.sealing.metadata.number)
-        rotator = rotator or _default_rotator(pending.head, None)
+        pending = self._reader.usable(self._reader.staged(name, Stage.PENDING))
+        if rotator is None and policy_of(pending.head) is None:
+            raise RotationError(
+                f"the rotation of {name} was not started by a policy that the secret carries",
+                step="set",
+                hint="resume with the rotator or the program that it was started with",
+            )
         rotation = Rotation(
             environment=self._reader.environment,
             name=name,
             version=pending.record.metadata.number,
-            current=views.secret(current),
+            current=views.secret(pending.sealed_under),
             pending=views.secret(pending),
         )
-        return self._finish(rotator, rotation)
+        return self._finish(rotator or _default_rotator(pending.head, None), rotation)
 
     def abort(self, name: str) -> Written:
         """Take the stage from the pending version."""
-        pending = self._reader.staged(name, Stage.PENDING)
-        return self._writer.abort(name, pending.record.metadata.number)
+        return self._writer.abort(name, self._reader.pending(name))
 
     def _finish(self, rotator: Rotator, rotation: Rotation) -> Written:
         run_step(rotation, "set", rotator.set)

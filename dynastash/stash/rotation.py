@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Final, Protocol, TypeVar
 
-from dynastash.errors import DynastashError, FormatError, RotationError
+from dynastash.errors import ConflictError, DynastashError, ExpiredError, FormatError, RotationError
 from dynastash.generate import Policy, from_item, generate
 from dynastash.models import Head, Item, Plaintext, Secret
 
@@ -89,28 +90,38 @@ class GenerateRotator:
 def run_step(rotation: Rotation, step: str, call: Callable[[Rotation], _T]) -> _T:
     """Have a rotator do one step; whatever it raises becomes a :class:`RotationError` that says what to do next.
 
-    A foreign exception's text is not quoted: it may hold a value.
+    A foreign exception is told by its type and its place alone: its text may hold a value.
     """
+    stopped = f"rotating {rotation.name} stopped at the {step} step"
     try:
         return call(rotation)
-    except RotationError:
+    except RotationError as error:
+        error.hint = error.hint or _next(rotation, step)
         raise
     except DynastashError as error:
-        raise RotationError(
-            f"rotating {rotation.name} stopped at the {step} step: {error}", step=step, hint=_next(rotation, step)
-        ) from error
+        hint = error.hint if isinstance(error, ConflictError | ExpiredError) else None
+        raise RotationError(f"{stopped}: {error}", step=step, hint=hint or _next(rotation, step)) from error
     except Exception as error:
-        raise RotationError(
-            f"rotating {rotation.name} stopped at the {step} step: the rotator raised {type(error).__name__}",
-            step=step,
-            hint=_next(rotation, step),
-        ) from error
+        raised = f"{type(error).__name__}{_place(error)}"
+    # Out here, where the foreign exception is neither cause nor context and no traceback prints it.
+    raise RotationError(f"{stopped}: the rotator raised {raised}", step=step, hint=_next(rotation, step))
+
+
+def _place(error: Exception) -> str:
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None:
+        return ""
+    return f" ({PurePath(last.tb_frame.f_code.co_filename).name}, line {last.tb_lineno})"
 
 
 def _next(rotation: Rotation, step: str) -> str:
     if step == "create":
         return f"nothing was written; version {rotation.current.number} is current"
-    return (
-        f"version {rotation.current.number} is still current; mend it and run `dynastash rotate {rotation.name} "
-        "--resume`, or give up with `--abort`"
-    )
+    resume = f"run `dynastash rotate {rotation.name} --resume`, or give up with `--abort`"
+    if step == "finish":  # a lost reply leaves it open
+        return (
+            f"`dynastash history {rotation.name}` shows whether version {rotation.version} is current; if not, {resume}"
+        )
+    return f"version {rotation.current.number} is still current; mend it and {resume}"

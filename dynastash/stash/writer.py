@@ -9,17 +9,11 @@ from typing import Final
 from dynastash.crypto import envelope
 from dynastash.crypto.kdf import DerivedKeys
 from dynastash.crypto.records import VersionMetadata
-from dynastash.errors import (
-    ConflictError,
-    InvalidArgumentError,
-    SecretDeletedError,
-    SecretDestroyedError,
-    SecretNotFoundError,
-)
+from dynastash.errors import ConflictError, DynastashError, InvalidArgumentError, SecretDeletedError
 from dynastash.models import MAX_VERSION, Context, Head, Item, Plaintext, State
 from dynastash.stash import parallel
 from dynastash.stash.changes import Changes
-from dynastash.stash.reader import Reader, Snapshot, refuse_destroyed
+from dynastash.stash.reader import Reader, Snapshot, no_secret, refuse_destroyed
 
 _ABSENT: Final = 0
 """What ``if_version`` says to require that there is no such secret."""
@@ -60,8 +54,7 @@ class Writer:
             snapshot, author = self._changes.begin(name)
             head = snapshot.head if snapshot is not None else None
             reborn = recreate and head is not None and head.state is State.DESTROYED
-            if not reborn:
-                self._require(name, snapshot, if_version, trusting=write_only)
+            self._require(name, snapshot, if_version, trusting=write_only, reborn=reborn)
             if snapshot is None or write_only or reborn:  # a destroyed head has no seal to check
                 metadata, item, keys = self._seal(name, new, head, author)
             else:
@@ -70,10 +63,8 @@ class Writer:
                     lambda: self._seal(name, new, head, author),
                     limit=self._reader.keys.concurrency,
                 )
-            successor = self._successor(name, head, new, metadata, author, forget=write_only)
             successor = replace(
-                successor,
-                state=State.ACTIVE,
+                self._successor(head, new, metadata, author, forget=write_only or reborn),
                 current=metadata.number,
                 previous=head.current if head is not None else None,
                 comment=new.comment,
@@ -90,14 +81,14 @@ class Writer:
         def attempt() -> Written:
             snapshot, author = self._changes.begin(name)
             if snapshot is None:
-                raise SecretNotFoundError(f"there is no secret {name} to rotate", hint="put or generate it first")
+                raise no_secret(name)
             self._require(name, snapshot, if_version)
             trusted, (metadata, item, _) = parallel.both(
                 lambda: self._reader.trusted(snapshot),
                 lambda: self._seal(name, new, snapshot.head, author),
                 limit=self._reader.keys.concurrency,
             )
-            successor = self._successor(name, snapshot.head, new, metadata, author, forget=False)
+            successor = self._successor(snapshot.head, new, metadata, author, forget=False)
             successor = replace(successor, pending=metadata.number)
             self._changes.commit(snapshot, successor, trusted.keys, create=[item])
             return Written(metadata, successor)
@@ -105,16 +96,17 @@ class Writer:
         return self._changes.until_won(name, attempt)
 
     def promote(self, name: str, pending: int) -> Written:
-        """Make the pending version current. Done already is done."""
+        """Make the pending version current. Done already is done; one that expired meanwhile is refused."""
 
         def attempt() -> Written:
             snapshot, author = self._changes.begin(name)
-            head = self._require_pending(name, snapshot, pending, done="current")
-            assert snapshot is not None
+            snapshot = self._require_pending(name, snapshot, pending, done=True)
+            head = snapshot.head
             opened = self._reader.open_beside(snapshot, pending)
             metadata = opened.record.metadata
             if head.pending is None:
                 return Written(metadata, head)
+            self._reader.usable(opened)
             successor = replace(
                 self._changes.touched(head, author),
                 previous=head.current,
@@ -129,60 +121,74 @@ class Writer:
         return self._changes.until_won(name, attempt)
 
     def abort(self, name: str, pending: int) -> Written:
-        """Take the pending stage away. The version stays, without a stage."""
+        """Take the pending stage away. The version stays, without a stage; it is not opened, and may be damaged."""
 
         def attempt() -> Written:
             snapshot, author = self._changes.begin(name)
-            head = self._require_pending(name, snapshot, pending)
-            assert snapshot is not None
-            if head.current is None:
+            snapshot = self._require_pending(name, snapshot, pending, done=False)
+            trusted = self._reader.trusted(snapshot)
+            if snapshot.head.current is None:
                 raise ConflictError(
                     f"{name} has only its pending version", hint=f"finish with `dynastash rotate {name} --resume`"
                 )
-            opened = self._reader.open_beside(snapshot, pending)
-            successor = replace(self._changes.touched(head, author), pending=None)
-            self._changes.commit(snapshot, successor, opened.sealing.keys)
-            return Written(opened.record.metadata, successor)
+            metadata = self._reader.described(snapshot, pending)
+            successor = replace(self._changes.touched(snapshot.head, author), pending=None)
+            self._changes.commit(snapshot, successor, trusted.keys)
+            return Written(metadata, successor)
 
         return self._changes.until_won(name, attempt)
 
-    def _require(self, name: str, snapshot: Snapshot | None, if_version: int | None, *, trusting: bool = False) -> None:
+    def _require(
+        self,
+        name: str,
+        snapshot: Snapshot | None,
+        if_version: int | None,
+        *,
+        trusting: bool = False,
+        reborn: bool = False,
+    ) -> None:
         """Refuse to add a version in a state that forbids it, or where current is not what the caller expects.
 
-        What the refusal says of the secret is authenticated first, unless the caller is ``trusting``.
+        What the refusal says of the secret is authenticated first, unless the caller is ``trusting``. ``reborn`` lets a
+        destroyed secret go on.
         """
         head = snapshot.head if snapshot is not None else None
         try:
             if head is not None:
-                refuse_destroyed(head)
+                if not reborn:
+                    refuse_destroyed(head)
                 if head.state is State.DELETED:
                     raise SecretDeletedError(f"{name} is deleted", hint="undelete it, or put it under another name")
             require_version(name, head, if_version)
             if head is not None:
                 require_no_pending(head)
-        except ConflictError as error:
-            if snapshot is not None and not trusting and not isinstance(error, SecretDestroyedError):
-                self._reader.trusted(snapshot)
+                if head.last >= MAX_VERSION:
+                    raise InvalidArgumentError(f"{name} has used up its version numbers", hint="use another name")
+        except DynastashError:
+            if snapshot is not None and not trusting:
+                self._reader.vouch(snapshot)
             raise
-        if head is not None and head.last >= MAX_VERSION:
-            raise InvalidArgumentError(f"{name} has used up its version numbers", hint="use another name")
 
-    @staticmethod
-    def _require_pending(name: str, snapshot: Snapshot | None, pending: int, done: str | None = None) -> Head:
+    def _require_pending(self, name: str, snapshot: Snapshot | None, pending: int, *, done: bool) -> Snapshot:
+        """Refuse unless version ``pending`` is pending, or, where ``done`` will do, current already."""
         if snapshot is None:
-            raise SecretNotFoundError(f"there is no secret {name}")
+            raise no_secret(name)
         head = snapshot.head
-        refuse_destroyed(head)
-        if head.state is State.DELETED:
-            raise SecretDeletedError(f"{name} is deleted", hint="undelete it first")
-        finished = head.pending is None and done is not None and head.current == pending
-        if head.pending != pending and not finished:
-            found = f"version {head.pending} is" if head.pending else "no version is"
-            raise ConflictError(
-                f"version {pending} of {name} is not pending any more: {found}",
-                hint=f"`dynastash history {name}` shows what happened",
-            )
-        return head
+        try:
+            refuse_destroyed(head)
+            if head.state is State.DELETED:
+                raise SecretDeletedError(f"{name} is deleted", hint="undelete it first")
+            finished = done and head.pending is None and head.current == pending
+            if head.pending != pending and not finished:
+                found = f"version {head.pending} is" if head.pending else "no version is"
+                raise ConflictError(
+                    f"version {pending} of {name} is not pending any more: {found}",
+                    hint=f"`dynastash history {name}` shows what happened",
+                )
+        except ConflictError:
+            self._reader.vouch(snapshot)
+            raise
+        return snapshot
 
     def _seal(
         self, name: str, new: NewVersion, head: Head | None, author: str
@@ -203,24 +209,27 @@ class Writer:
         return replace(metadata, key_id=wrapped.key_id), item, keys
 
     def _successor(
-        self, name: str, head: Head | None, new: NewVersion, metadata: VersionMetadata, author: str, *, forget: bool
+        self, head: Head | None, new: NewVersion, metadata: VersionMetadata, author: str, *, forget: bool
     ) -> Head:
-        """The next head, stages aside. ``forget`` drops what a caller without a checked seal must not vouch for."""
-        if head is None:
+        """The next head, stages aside.
+
+        ``forget`` keeps of a head whose seal nobody checked what numbers depend on, and nothing that somebody could
+        have written into it for us to seal.
+        """
+        if head is not None and not forget:
+            successor = replace(self._changes.touched(head, author), last=metadata.number)
+        else:
             successor = Head(
-                name=name,
+                name=metadata.name,
                 last=metadata.number,
-                revision=1,
-                pruned_below=1,
+                revision=head.revision + 1 if head is not None else 1,
+                pruned_below=head.pruned_below if head is not None else 1,
+                destroyed=head.destroyed if head is not None else frozenset(),
                 state=State.ACTIVE,
                 created_ms=metadata.created_ms,
                 updated_ms=metadata.created_ms,
                 updated_by=author,
             )
-        else:
-            successor = replace(self._changes.touched(head, author), last=metadata.number)
-            if forget:
-                successor = replace(successor, tags={}, rotation={}, disabled=frozenset(), extra={})
         if new.tags is not None:
             successor = replace(successor, tags=new.tags)
         if new.rotation is not None:
