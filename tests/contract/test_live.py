@@ -52,6 +52,10 @@ class Apart:
     def description(self) -> str:
         return self._inner.description
 
+    @property
+    def transaction_size(self) -> int:
+        return self._inner.transaction_size
+
     def _in(self, item: Item) -> Item:
         name = self._segment + item["name"]["S"]
         self.names.add(name)
