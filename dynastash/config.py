@@ -8,13 +8,13 @@ machine, and every other name means the table and the key that ``dynastash deplo
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from dynastash.aws.base import AwsSettings
-from dynastash.errors import ConfigError
+from dynastash.errors import ConfigError, InvalidNameError
 from dynastash.models import check_environment
 
 LOCAL: Final = "local"
@@ -22,7 +22,9 @@ LOCAL: Final = "local"
 
 FILE_NAME: Final = "dynastash.toml"
 _AWS_KEYS: Final = ("region", "profile", "role_arn", "endpoint_url")
+_STORES: Final = ("dynamodb", "sqlite")
 _ENVIRONMENT_KEYS: Final = frozenset((*_AWS_KEYS, "store", "path", "table", "key", "trusted_keys"))
+_KNOWN: Final = f"the settings are {', '.join(sorted(_ENVIRONMENT_KEYS))}"
 _VARIABLES: Final = {
     "DYNASTASH_TABLE": "table",
     "DYNASTASH_KEY": "key",
@@ -66,7 +68,7 @@ class Configuration:
 def load(directory: Path | None = None, variables: Mapping[str, str] | None = None) -> Configuration:
     """Find and read the configuration file for ``directory`` (default: the working directory)."""
     variables = os.environ if variables is None else variables
-    path = _find(directory or Path.cwd(), variables)
+    path = _find(directory or _working_directory(), variables)
     if path is None:
         return Configuration(None, LOCAL, {})
     import tomllib
@@ -75,7 +77,9 @@ def load(directory: Path | None = None, variables: Mapping[str, str] | None = No
         document = tomllib.loads(path.read_bytes().decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="check the file, or remove it") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: byte {error.start} is not UTF-8", hint="save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}", hint="mend the line that it names") from error
     return _checked(path, document)
 
@@ -90,30 +94,46 @@ def resolve(
     """The settings of environment ``name``: file < environment variables < ``overrides``.
 
     Without a name, ``DYNASTASH_ENV`` or the file's ``default`` or ``local`` is meant. ``overrides`` has the keys of the
-    file (``region``, ``profile``, ``role_arn``, ``endpoint_url``, ``table``, ``key``), None meaning not given.
+    file (``region``, ``table``, ``path`` …), None meaning not given; ``trusted_keys`` with commas between.
     """
     variables = os.environ if variables is None else variables
     configuration = configuration or load(variables=variables)
     name = check_environment(name or variables.get("DYNASTASH_ENV") or configuration.default)
     settings: dict[str, Any] = dict(configuration.tables.get(name, {}))
     source = str(configuration.path) if name in configuration.tables else "default"
-    store = settings.get("store") or ("sqlite" if name == LOCAL else "dynamodb")
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    if unknown := sorted(given.keys() - _ENVIRONMENT_KEYS):
+        raise ConfigError(f"{unknown[0]} is not a setting", hint=_KNOWN)
+    if configuration.path is not None and "path" in settings:  # relative to the file; an absolute path stays
+        settings["path"] = str(configuration.path.parent / Path(settings["path"]).expanduser())
+    store = given.get("store") or settings.get("store") or ("sqlite" if name == LOCAL else "dynamodb")
+    if store not in _STORES:
+        raise ConfigError("store is not a store that there is", hint=f"use {' or '.join(_STORES)}")
     if store == "dynamodb":  # DYNASTASH_TABLE may be set for a whole shell, and local is still local
-        for variable, key in _VARIABLES.items():
-            if variables.get(variable):
-                settings[key] = variables[variable].split(",") if key == "trusted_keys" else variables[variable]
-    settings |= {key: value for key, value in (overrides or {}).items() if value is not None}
+        settings |= {key: variables[variable] for variable, key in _VARIABLES.items() if variables.get(variable)}
+    settings |= given
     if store == "sqlite":
         return _sqlite(name, settings, source, variables)
+    if settings.get("path"):
+        raise ConfigError(
+            f"environment {name} is on AWS and takes no path",
+            hint='remove path, or write store = "sqlite" for an environment on this machine',
+        )
     return Environment(
         name=name,
         store=store,
         aws=AwsSettings(**{key: settings.get(key) for key in _AWS_KEYS}),
         table=settings.get("table") or f"dynastash-{name}",
         key=settings.get("key") or f"alias/dynastash-{name}",
-        trusted_keys=tuple(key.strip() for key in settings.get("trusted_keys", ()) if key.strip()),
+        trusted_keys=_listed(settings.get("trusted_keys", ())),
         source=source,
     )
+
+
+def _listed(keys: str | Sequence[str]) -> tuple[str, ...]:
+    """Trusted keys as the file has them, a list, or as a variable or an argument has them, with commas between."""
+    separate = keys.split(",") if isinstance(keys, str) else keys
+    return tuple(key.strip() for key in separate if key.strip())
 
 
 def resolve_all(configuration: Configuration, variables: Mapping[str, str] | None = None) -> list[Environment]:
@@ -137,11 +157,20 @@ def _sqlite(name: str, settings: Mapping[str, Any], source: str, variables: Mapp
             hint='remove key, or write key = "keyring" to keep its key in the operating system\'s keyring',
         )
     directory = Path(settings["path"]).expanduser() if settings.get("path") else _data_directory(variables)
-    if source != "default":
-        directory = Path(source).parent / directory  # relative to the file; an absolute path stays
     return Environment(
-        name=name, store="sqlite", directory=directory, keyring=settings.get("key") == "keyring", source=source
+        name=name,
+        store="sqlite",
+        directory=directory.absolute(),  # the process may change its working directory later
+        keyring=settings.get("key") == "keyring",
+        source=source,
     )
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # it was removed under us, or may not be read
+        return Path("/")
 
 
 def _find(directory: Path, variables: Mapping[str, str]) -> Path | None:
@@ -149,14 +178,30 @@ def _find(directory: Path, variables: Mapping[str, str]) -> Path | None:
         path = Path(named).expanduser()
         if not path.is_file():
             raise ConfigError(f"DYNASTASH_CONFIG names {path}, which is not a file", hint="unset it or mend the path")
-        return path
+        return path.absolute()
     for parent in (directory, *directory.parents):
-        if (path := parent / FILE_NAME).is_file():
+        if _is_file(path := parent / FILE_NAME):
+            _check_owner(path, directory)
             return path
     import platformdirs
 
     path = platformdirs.user_config_path("dynastash") / FILE_NAME
-    return path if path.is_file() else None
+    return path if _is_file(path) else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a parent that we may pass through and not look into
+        return False
+
+
+def _check_owner(path: Path, directory: Path) -> None:
+    """Refuse a file that somebody else left in a parent such as /tmp: it says where secrets go."""
+    if path.stat().st_uid not in (0, os.geteuid(), directory.stat().st_uid):
+        raise ConfigError(
+            f"{path} belongs to another user", hint=f"if you trust it, say so with DYNASTASH_CONFIG={path}"
+        )
 
 
 def _data_directory(variables: Mapping[str, str]) -> Path:
@@ -177,15 +222,16 @@ def _checked(path: Path, document: Mapping[str, Any]) -> Configuration:
     tables = document.get("env", {})
     if not isinstance(default, str) or not isinstance(tables, Mapping):
         raise refuse("default is not a name, or env is not a table", 'write default = "dev" and [env.dev]')
-    check_environment(default)
+    for name in (default, *tables):
+        try:
+            check_environment(name)
+        except InvalidNameError as error:
+            raise refuse(str(error), error.hint or "") from None
     for name, settings in tables.items():
-        check_environment(name)
         if not isinstance(settings, Mapping):
             raise refuse(f"env.{name} is not a table", f"write [env.{name}]")
         if unknown := sorted(settings.keys() - _ENVIRONMENT_KEYS):
-            raise refuse(
-                f"env.{name}.{unknown[0]} is not a setting", f"the settings are {', '.join(sorted(_ENVIRONMENT_KEYS))}"
-            )
+            raise refuse(f"env.{name}.{unknown[0]} is not a setting", _KNOWN)
         for key, value in settings.items():
             listed = key == "trusted_keys"
             if not (
@@ -194,6 +240,6 @@ def _checked(path: Path, document: Mapping[str, Any]) -> Configuration:
                 else (isinstance(value, str) and value)
             ):
                 raise refuse(f"env.{name}.{key} is not {'a list of text' if listed else 'text'}", "mend the line")
-        if settings.get("store", "sqlite") not in ("sqlite", "dynamodb"):
+        if settings.get("store", "sqlite") not in _STORES:
             raise refuse(f"env.{name}.store is not a store", 'write "sqlite" or "dynamodb"')
     return Configuration(path, default, tables)

@@ -4,44 +4,77 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dynastash.errors import ConfigError
 
 
 def prepare_directory(path: Path) -> None:
-    """Make ``path`` a directory that only its owner can enter (0700), or refuse one that others may write to."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make ``path`` a directory that only its owner can enter (0700), or refuse one that others may write to.
+
+    Parents that are missing are made as private: whoever may rename in one of them could put another in its place.
+    """
+    for missing in reversed([parent for parent in (path, *path.parents) if not parent.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    if not path.is_dir():
+        raise ConfigError(f"{path} is not a directory", hint="choose another path")
     if stat.S_IMODE(path.stat().st_mode) & 0o022:
-        raise ConfigError(f"the directory {path} can be written by other users", hint=f"run `chmod 700 {path}`")
+        raise ConfigError(
+            f"the directory {path} can be written by other users",
+            hint=f"run `chmod 700 {path}` if it is for secrets alone, or choose another",
+        )
 
 
 def check_private(path: Path, what: str) -> None:
     """Refuse a file that anyone but its owner may read or write; ``what`` names it in the error."""
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise ConfigError(f"{what} {path} is not a file", hint="move it away, or choose another path")
+    if stat.S_IMODE(mode) & 0o077:
         raise ConfigError(f"{what} {path} is open to other users", hint=f"run `chmod 600 {path}`")
 
 
 def create_once(path: Path, fill: Callable[[Path], None]) -> None:
     """Create ``path`` (0600) with the content that ``fill`` writes into the empty file it is given.
 
-    Of several processes that do this at once one wins, and none ever sees half a file: the file is filled under
-    another name in the same directory, brought to the disk, and linked into place.
+    Of several processes that do this at once one wins, and none ever sees half a file: the file is filled in a
+    directory of its own beside ``path``, brought to the disk, and linked into place.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    import shutil
+    import tempfile
+
+    directory = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        fill(temporary)
-        _sync(temporary)
+        directory.chmod(0o700)  # whatever the umask took away, here and below
+        whole = directory / path.name
+        descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+        fill(whole)
+        _sync(whole)
         with contextlib.suppress(FileExistsError):  # another process was first: its file is the file
-            os.link(temporary, path)
+            os.link(whole, path)
     finally:
-        for leftover in path.parent.glob(temporary.name + "*"):
-            leftover.unlink()
+        shutil.rmtree(directory, ignore_errors=True)
     _sync(path.parent)
+
+
+@contextmanager
+def one_at_a_time(directory: Path) -> Iterator[None]:
+    """Let one process in at once, for what cannot be linked into place. Ends with the process: no file is left."""
+    import fcntl
+
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync(path: Path) -> None:

@@ -11,6 +11,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from dynastash.config import Environment, resolve
+from dynastash.errors import ConfigError
 
 if TYPE_CHECKING:
     import boto3
@@ -24,16 +25,22 @@ def connect(environment: str | None = None, *, session: boto3.Session | None = N
 
     Without arguments: ``DYNASTASH_ENV``, or the ``default`` of the nearest ``dynastash.toml``, or the embedded
     environment ``local``. ``session`` is used for every call to AWS instead of one made from the settings.
-    ``overrides`` are settings of the file: ``region``, ``profile``, ``role_arn``, ``endpoint_url``, ``table``, ``key``.
+    ``overrides`` are settings of the file, among them ``region``, ``profile``, ``role_arn``, ``endpoint_url``,
+    ``table``, ``key``, and ``path`` for an embedded environment.
 
-    Raises :class:`~dynastash.errors.ConfigError`. No call to AWS is made before the first operation.
+    Raises :class:`~dynastash.errors.ConfigError`. Nothing is written and AWS is not called before the first operation.
     """
     return open_environment(resolve(environment, overrides=overrides), session=session)
 
 
 def open_environment(environment: Environment, *, session: boto3.Session | None = None) -> Stash:
-    """A stash on ``environment``."""
+    """A stash on ``environment``. Raises :class:`ConfigError` for a ``session`` where AWS is not asked for."""
     if environment.store == "sqlite":
+        if session is not None:  # whoever brings a session must not end up in a file on this machine
+            raise ConfigError(
+                f"environment {environment.name} is on this machine and takes no session",
+                hint='name an environment on AWS, as in connect("prod", session=…)',
+            )
         return _open_sqlite(environment)
     return _open_aws(environment, session)
 
@@ -43,17 +50,20 @@ def _open_sqlite(environment: Environment) -> Stash:
     from dynastash.stash.api import Stash
     from dynastash.stores.sqlite import SQLiteStore
 
-    store = SQLiteStore(environment.directory / f"{environment.name}.db")
-    path = environment.directory / f"{environment.name}.key"
+    directory = environment.directory
+    store = SQLiteStore(directory / f"{environment.name}.db")
+    path = directory / f"{environment.name}.key"
     text = os.environ.get("DYNASTASH_LOCAL_KEY")
 
-    def load() -> DataKey:
+    def create() -> bool:
         # A store that lost its key must say so, and not get a new key that opens nothing.
-        create = not store.exists()
+        return not store.exists()
+
+    def load() -> DataKey:
         if text:
             return key_from_text(text, "DYNASTASH_LOCAL_KEY")
         if environment.keyring:
-            return key_from_keyring(f"{environment.name}@{environment.directory}", create=create)
+            return key_from_keyring(f"{environment.name}@{directory}", create=create, directory=directory)
         return key_from_file(path, create=create)
 
     where = "DYNASTASH_LOCAL_KEY" if text else "the operating system's keyring" if environment.keyring else str(path)
@@ -84,4 +94,5 @@ def _local_identity() -> str:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         user = str(os.getuid())
-    return f"local:{user}@{socket.gethostname()}"
+    author = f"local:{user}@{socket.gethostname()}"
+    return author.encode("utf-8", "replace").decode("utf-8")  # $LOGNAME may hold any bytes

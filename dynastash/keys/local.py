@@ -10,7 +10,6 @@ import base64
 import binascii
 import hashlib
 import secrets
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,29 +19,31 @@ from dynastash.crypto.transcript import length_prefixed, utf8
 from dynastash.errors import (
     ConfigError,
     ContextMismatchError,
+    DynastashError,
     IntegrityError,
     KeyUnavailableError,
     UntrustedKeyError,
 )
-from dynastash.files import check_private, create_once, prepare_directory
+from dynastash.files import check_private, create_once, one_at_a_time, prepare_directory
 from dynastash.models import Context, DataKey, WrappedKey
 
 _AAD: Final = b"dynastash/v1/local\x00"
 _FORMAT: Final = b"\x01"
+_SERVICE: Final = "dynastash"
 _WRAPPED: Final = len(_FORMAT) + aead.NONCE + 32 + aead.TAG
 
 
 class LocalKeys:
     """Wraps data keys under a key-encryption key held in this process.
 
-    ``key`` is that key, or a function that loads it when it is first needed: a listing never is.
+    ``key`` is that key, or a function that loads it when it is first needed, which a listing never does. Called by two
+    threads at once, it must give both the same key.
     """
 
     concurrency = 1
 
     def __init__(self, key: DataKey | Callable[[], DataKey], *, description: str = "a local key") -> None:
         self._source = key
-        self._lock = threading.Lock()
         self._loaded: tuple[DataKey, str] | None = None
         self._description = description
 
@@ -79,12 +80,12 @@ class LocalKeys:
 
     def _key(self) -> tuple[DataKey, str]:
         """The key-encryption key and its id: a digest that tells nothing of the key, but one key from another."""
-        with self._lock:
-            if self._loaded is None:
-                key = self._source if isinstance(self._source, DataKey) else self._source()
-                digest = hashlib.sha256(_AAD + b"id\x00" + key.expose()).hexdigest()
-                self._loaded = key, f"local:{digest[:16]}"
-            return self._loaded
+        loaded = self._loaded
+        if loaded is None:  # without a lock: a process forked while another thread held it would wait forever
+            key = self._source if isinstance(self._source, DataKey) else self._source()
+            digest = hashlib.sha256(_AAD + b"id\x00" + key.expose()).hexdigest()
+            self._loaded = loaded = key, f"local:{digest[:16]}"
+        return loaded
 
     def _refusal(self, wrapped: WrappedKey, context: Context) -> ContextMismatchError | UntrustedKeyError:
         # key_id is anybody's word: it chooses between two refusals and nothing else.
@@ -120,41 +121,59 @@ def key_from_text(text: str, source: str) -> DataKey:
         ) from None
 
 
-def key_from_keyring(account: str, *, create: bool) -> DataKey:
-    """The key-encryption key in the operating system's keyring, made there on first use if ``create``."""
+def key_from_keyring(account: str, *, create: Callable[[], bool], directory: Path) -> DataKey:
+    """The key-encryption key in the operating system's keyring, made there on first use if ``create`` says so.
+
+    Of several processes that find none, one makes it, while the others wait: ``directory`` is where they meet.
+    """
     try:
         import keyring
-        import keyring.errors
     except ImportError:
         raise ConfigError(
             "the keyring package is not installed", hint="install it with `pip install 'dynastash[keyring]'`"
         ) from None
-    source = f"the keyring entry dynastash / {account}"
+
+    def stored() -> str | None:
+        text: str | None = keyring.get_password(_SERVICE, account)
+        return text
+
+    source = f"the keyring entry {_SERVICE} / {account}"
     try:
-        text = keyring.get_password("dynastash", account)
+        text = stored()
         if text is None:
-            if not create:
+            if not create():
                 raise _missing(source)
-            keyring.set_password("dynastash", account, base64.b64encode(secrets.token_bytes(32)).decode())
-            text = keyring.get_password("dynastash", account)
-    except keyring.errors.KeyringError as error:
-        raise KeyUnavailableError(
-            f"the operating system's keyring cannot be used: {type(error).__name__}",
-            hint='unlock it, or keep the key in a file by removing key = "keyring" from dynastash.toml',
-        ) from error
-    if text is None:
-        raise KeyUnavailableError("the operating system's keyring did not keep the key", hint="use a key file instead")
-    return key_from_text(text, source)
+            prepare_directory(directory)
+            with one_at_a_time(directory):
+                text = stored()
+                if text is None:
+                    keyring.set_password(_SERVICE, account, _new_key())
+                    text = stored()
+    except DynastashError:
+        raise
+    except Exception as error:
+        failed = type(error).__name__
+    else:
+        if text is None:
+            raise KeyUnavailableError(
+                "the operating system's keyring did not keep the key", hint="use a key file instead"
+            )
+        return key_from_text(text, source)
+    # Out here: a backend's own exception could quote the key, and would be the context of an error raised in there.
+    raise KeyUnavailableError(
+        f"the operating system's keyring cannot be used: {failed}",
+        hint='unlock it, or keep the key in a file by removing key = "keyring" from dynastash.toml',
+    )
 
 
-def key_from_file(path: Path, *, create: bool) -> DataKey:
-    """The key-encryption key in ``path`` (mode 0600), made there on first use if ``create``.
+def key_from_file(path: Path, *, create: Callable[[], bool]) -> DataKey:
+    """The key-encryption key in ``path`` (mode 0600), made there on first use if ``create`` says so.
 
     Of several processes that find no file, one creates it and all read the same key: the file appears under its name
     only when it is complete and on the disk.
     """
     try:
-        if create and not path.exists():
+        if not path.exists() and create():
             prepare_directory(path.parent)
             create_once(path, _write_key)
         check_private(path, "the key-encryption key")
@@ -169,7 +188,11 @@ def key_from_file(path: Path, *, create: bool) -> DataKey:
 
 
 def _write_key(path: Path) -> None:
-    path.write_bytes(base64.b64encode(secrets.token_bytes(32)) + b"\n")
+    path.write_text(_new_key() + "\n", encoding="ascii")
+
+
+def _new_key() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode("ascii")
 
 
 def _missing(source: str) -> KeyUnavailableError:

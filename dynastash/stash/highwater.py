@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 from dynastash.errors import RollbackError
@@ -16,13 +17,13 @@ class HighWater:
     """
 
     def __init__(self) -> None:
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[int, int]] = {}
 
     def floor(self, name: str) -> tuple[int, int]:
         """``(last, revision)`` that a read beginning now must reach."""
-        with self._lock:
-            return self._seen.get(name, (0, 0))
+        return self._seen.get(name, (0, 0))
 
     def check(self, head: Head | None, name: str, floor: tuple[int, int]) -> None:
         """Raise :class:`RollbackError` where ``head`` is behind ``floor``; None is behind everything but nothing."""
@@ -35,6 +36,8 @@ class HighWater:
 
     def observe(self, head: Head) -> None:
         """Remember an authenticated head."""
+        if self._process != os.getpid():  # a fork while another thread held the lock: nobody is left to release it
+            self._process, self._lock = os.getpid(), threading.Lock()
         with self._lock:
             last, revision = self._seen.get(head.name, (0, 0))
             self._seen[head.name] = (max(last, head.last), max(revision, head.revision))

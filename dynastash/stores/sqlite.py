@@ -8,6 +8,7 @@ before the call returns (WAL, ``synchronous = FULL``).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from dynastash.errors import (
     ConflictError,
     DynastashError,
+    FormatError,
+    IntegrityError,
     StoreAccessDeniedError,
     StoreError,
     StoreNotFoundError,
@@ -50,6 +53,11 @@ PRAGMA user_version = {_SCHEMA_VERSION};
 COMMIT;
 """
 
+# trusted_schema: a file is not believed to bring functions along. fullfsync: on macOS, fsync alone is not the disk.
+_PRAGMAS: Final = (
+    "synchronous = FULL", "fullfsync = ON", "foreign_keys = ON", "secure_delete = ON", "trusted_schema = OFF",
+)  # fmt: skip
+
 _T = TypeVar("_T")
 
 
@@ -57,15 +65,18 @@ class SQLiteStore:
     """Items in the SQLite file ``path``.
 
     The file is made on first use, mode 0600, in a directory of mode 0700. Each thread has a connection of its own, and
-    a forked child opens new ones.
+    a forked child opens new ones. A file that was replaced, as by a restore, is noticed at the next operation.
+    ``busy_timeout`` is in seconds: how long to wait for another process that is writing.
     """
 
     transaction_size = 1000
     """SQLite has no limit; this one keeps a writer from holding the file for long."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, busy_timeout: float = _BUSY_SECONDS) -> None:
+        self._path = path.absolute()
+        self._busy_timeout = busy_timeout
         self._local = threading.local()
+        self._open_here: set[sqlite3.Connection] = set()
 
     @property
     def description(self) -> str:
@@ -80,14 +91,11 @@ class SQLiteStore:
 
     def close(self) -> None:
         """Close the calling thread's connection. Other threads' connections close with their threads."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            self._local.connection = None
-            connection.close()
+        self._local.opened = None
 
     def newest(self, name: str) -> Sequence[Item]:
         return self._read(
-            "SELECT item FROM records WHERE name = ? ORDER BY record DESC LIMIT 2", (name,), self._decoded
+            "SELECT name, record, item FROM records WHERE name = ? ORDER BY record DESC LIMIT 2", (name,), _decoded
         )
 
     def fetch(self, wanted: Collection[RecordKey]) -> Mapping[RecordKey, Item]:
@@ -99,7 +107,7 @@ class SQLiteStore:
             rows = self._read(
                 f"SELECT name, record, item FROM records WHERE (name, record) IN (VALUES {places})",  # noqa: S608
                 [part for key in batch for part in key],
-                lambda row: (RecordKey(row[0], row[1]), decode_item(row[2])),
+                lambda row: (RecordKey(row[0], row[1]), _decoded(row)),
             )
             found.update(rows)
         return found
@@ -107,17 +115,24 @@ class SQLiteStore:
     def heads(self, prefix: str = "") -> Iterator[Item]:
         # TEXT compares by its UTF-8 bytes, and U+10FFFF sorts behind every character that a name can have.
         yield from self._read(
-            "SELECT item FROM heads JOIN records USING (name, record) WHERE name >= ? AND name < ? ORDER BY name",
+            "SELECT name, record, item FROM heads JOIN records USING (name, record)"
+            " WHERE name >= ? AND name < ? ORDER BY name",
             (prefix, prefix + "\U0010ffff"),
-            self._decoded,
+            _decoded,
         )
 
     def history(self, name: str) -> Iterator[Item]:
         yield from self._read(
-            "SELECT item FROM records WHERE name = ? AND record >= 'v#' AND record < 'v$' ORDER BY record",
+            "SELECT name, record, item FROM records WHERE name = ? AND record >= 'v#' AND record < 'v$'"
+            " ORDER BY record",
             (name,),
-            self._decoded,
+            _public,
         )
+
+    def scan(self) -> Iterator[Item]:
+        names = self._read("SELECT DISTINCT name FROM records ORDER BY name", (), lambda row: str(row[0]))
+        for name in names:
+            yield from self._read("SELECT item FROM records WHERE name = ? ORDER BY record", (name,), self._decoded)
 
     def commit(self, change: Change) -> None:
         name = str(change.head["name"]["S"])
@@ -177,10 +192,6 @@ class SQLiteStore:
         if cursor.rowcount != 1:
             raise ConflictError(f"{key.record} of {key.name} does not exist")
 
-    @staticmethod
-    def _decoded(row: tuple[Any, ...]) -> Item:
-        return decode_item(row[0])
-
     def _read(self, statement: str, parameters: Sequence[object], make: Callable[[tuple[Any, ...]], _T]) -> list[_T]:
         with self._translated():
             connection = self._connection()
@@ -204,42 +215,47 @@ class SQLiteStore:
 
     def _connection(self, *, create: bool = False) -> sqlite3.Connection | None:
         """The calling thread's connection, or None where the file does not exist and shall not be made."""
-        process = os.getpid()
-        if getattr(self._local, "process", None) != process:
-            # SQLite's connections must not cross a fork; the parent's is left to the parent.
-            self._local.connection = None
-            self._local.process = process
-        connection: sqlite3.Connection | None = self._local.connection
-        if connection is None:
-            if not create and not self._path.exists():
+        opened: _Opened | None = getattr(self._local, "opened", None)
+        file = _identity(self._path)
+        if opened is None or opened.file != file or opened.process != os.getpid():
+            # SQLite's connections must not cross a fork, and would go on reading and writing a file that was replaced.
+            self._local.opened = opened = None
+            if file is None and not create:
                 return None
-            connection = self._local.connection = self._open()
-        return connection
+            opened = self._local.opened = self._open()
+        return opened.connection
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> _Opened:
         prepare_directory(self._path.parent)
         if not self._path.exists():
             create_once(self._path, _fill)
-        # SQLite gives its -wal and -shm files the mode of the database.
-        check_private(self._path, "the store")
-        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+        # A link leads to another directory, in which SQLite makes its -wal and -shm files, of the mode of the database.
+        path = self._path.resolve(strict=True)
+        prepare_directory(path.parent)
+        check_private(path, "the store")
+        file = _identity(path)
+        # mode=rw: a file that vanished meanwhile is an error, and not made anew by SQLite, readable for everybody.
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=self._busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
         try:
+            for pragma in _PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}")
             self._check_ours(connection)
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA secure_delete = ON")
         except BaseException:
             connection.close()
             raise
-        return connection
+        return _Opened(connection, file, self._open_here)
 
     def _check_ours(self, connection: sqlite3.Connection) -> None:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if application != _APPLICATION_ID:
-            raise StoreNotFoundError(
-                f"{self._path} is an SQLite file, but not a dynastash store", hint="choose another path"
-            )
+            raise StoreNotFoundError(f"{self._path} is not a dynastash store", hint="choose another path")
         if version != _SCHEMA_VERSION:
             raise StoreError(
                 f"the store {self._path} is of version {version}, which this release does not know",
@@ -255,10 +271,22 @@ class SQLiteStore:
         except sqlite3.Error as error:
             raise self._error(error) from error
         except OSError as error:
-            raise StoreAccessDeniedError(
-                f"the store {self._path} cannot be opened: {error.strerror}",
-                hint="check that you own the directory and may write to it",
-            ) from error
+            raise self._os_error(error) from error
+
+    def _os_error(self, error: OSError) -> StoreError:
+        code = errno.errorcode.get(error.errno or 0)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return self._full(code)
+        return StoreAccessDeniedError(
+            f"the store {self._path} cannot be opened: {error.strerror}",
+            hint="check that you own the directory and may write to it",
+            code=code,
+        )
+
+    def _full(self, code: str | None) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"no space is left for the store {self._path}", hint="free some space; nothing was written", code=code
+        )
 
     def _error(self, error: sqlite3.Error) -> StoreError:
         code = getattr(error, "sqlite_errorname", None)
@@ -268,18 +296,40 @@ class SQLiteStore:
                 f"the store {self._path} is busy", hint="another process holds it: try again", code=code
             )
         if kind == "FULL":
-            return StoreUnavailableError(
-                f"no space is left for the store {self._path}", hint="free some space; nothing was written", code=code
-            )
+            return self._full(code)
         if kind in ("READONLY", "PERM", "AUTH", "CANTOPEN"):
             return StoreAccessDeniedError(
-                f"the store {self._path} cannot be written",
-                hint="check the file's and the directory's owner",
+                f"the store {self._path} cannot be opened or written",
+                hint="check the file's and the directory's owner and mode",
                 code=code,
             )
         if kind in ("CORRUPT", "NOTADB"):
             return StoreError(f"the store {self._path} is damaged", hint="restore the file from a backup", code=code)
-        return StoreError(f"the store {self._path} failed", hint="see the code", code=code or type(error).__name__)
+        return StoreError(
+            f"the store {self._path} failed: {code or type(error).__name__}",
+            hint="check the disk and the file, and restore it from a backup if need be",
+            code=code,
+        )
+
+
+class _Opened:
+    """One thread's connection. It is closed when its thread lets go of it, and only in the process that opened it.
+
+    ``keep`` holds on to it beyond that: in a forked child the threads of the parent are gone and let go of everything,
+    and a connection that is closed there could roll back in the shared memory of a transaction that goes on here.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, file: tuple[int, int] | None, keep: set[sqlite3.Connection]):
+        self.connection = connection
+        self.file = file
+        self.process = os.getpid()
+        self._keep = keep
+        keep.add(connection)
+
+    def __del__(self) -> None:
+        if self.process == os.getpid():
+            self._keep.discard(self.connection)
+            self.connection.close()
 
 
 def _fill(path: Path) -> None:
@@ -289,13 +339,43 @@ def _fill(path: Path) -> None:
         connection.executescript(_SCHEMA)
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells the file at ``path`` from another that took its place; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _key(item: Item) -> RecordKey:
     return RecordKey(str(item["name"]["S"]), str(item["record"]["S"]))
 
 
+def _decoded(row: tuple[Any, ...]) -> Item:
+    """The item of a row ``name, record, item``, which must agree with itself."""
+    name, record, text = row
+    try:
+        item = decode_item(text)
+    except FormatError:
+        raise FormatError(
+            f"{record} of {name} in the store is not readable", hint="restore the file from a backup"
+        ) from None
+    if item.get("name") != {"S": name} or item.get("record") != {"S": record}:
+        raise IntegrityError(f"the store holds another record as {record} of {name}")
+    return item
+
+
+def _public(row: tuple[Any, ...]) -> Item:
+    """As :func:`_decoded`, without the ciphertext: a long history is not a large one."""
+    return {name: value for name, value in _decoded(row).items() if name != "ciphertext"}
+
+
 def _stored(connection: sqlite3.Connection, key: RecordKey) -> Item | None:
-    row = connection.execute("SELECT item FROM records WHERE name = ? AND record = ?", tuple(key)).fetchone()
-    return None if row is None else decode_item(row[0])
+    row = connection.execute(
+        "SELECT name, record, item FROM records WHERE name = ? AND record = ?", tuple(key)
+    ).fetchone()
+    return None if row is None else _decoded(row)
 
 
 if TYPE_CHECKING:
