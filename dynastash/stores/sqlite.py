@@ -21,7 +21,6 @@ from dynastash.errors import (
     ConflictError,
     DynastashError,
     FormatError,
-    IntegrityError,
     StoreAccessDeniedError,
     StoreError,
     StoreNotFoundError,
@@ -132,7 +131,9 @@ class SQLiteStore:
     def scan(self) -> Iterator[Item]:
         names = self._read("SELECT DISTINCT name FROM records ORDER BY name", (), lambda row: str(row[0]))
         for name in names:
-            yield from self._read("SELECT item FROM records WHERE name = ? ORDER BY record", (name,), self._decoded)
+            yield from self._read(
+                "SELECT name, record, item FROM records WHERE name = ? ORDER BY record", (name,), _decoded
+            )
 
     def commit(self, change: Change) -> None:
         name = str(change.head["name"]["S"])
@@ -353,17 +354,17 @@ def _key(item: Item) -> RecordKey:
 
 
 def _decoded(row: tuple[Any, ...]) -> Item:
-    """The item of a row ``name, record, item``, which must agree with itself."""
+    """The item of a row ``name, record, item``.
+
+    What is not readable, or says that it stands elsewhere, comes as its key alone: no record, for whoever reads it.
+    """
     name, record, text = row
+    key: Item = {"name": {"S": name}, "record": {"S": record}}
     try:
         item = decode_item(text)
     except FormatError:
-        raise FormatError(
-            f"{record} of {name} in the store is not readable", hint="restore the file from a backup"
-        ) from None
-    if item.get("name") != {"S": name} or item.get("record") != {"S": record}:
-        raise IntegrityError(f"the store holds another record as {record} of {name}")
-    return item
+        return key
+    return item if all(item.get(part) == value for part, value in key.items()) else key
 
 
 def _public(row: tuple[Any, ...]) -> Item:
