@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -32,6 +33,7 @@ _MODULES: Final = {
     "completion": "completion",
 }
 _LONGEST_MESSAGE: Final = 300
+_OUTPUT_FAILURES: Final = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
 COMPLETE: Final = "_DYNASTASH_COMPLETE"
 """The variable by which a shell's completion script asks for completions (:mod:`dynastash.cli.completion`)."""
 
@@ -163,6 +165,10 @@ def run(arguments: list[str]) -> int:
         output.complain_of(error, verbose=settings.verbose)
         return exits.code_of(error)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _OUTPUT_FAILURES and error.filename is None:
+            output.abandon_stdout()  # click's own help could not be written
+            output.complain(f"the output could not be written: {error.strerror}", "free some space")
+            return exits.OTHER
         output.complain(
             f"unexpected {type(error).__name__}; this is a defect of dynastash",
             "please report it, with what `-v` shows in addition",
