@@ -199,6 +199,15 @@ _TAGS = _typed("M", _pairs)
 _CONTEXT = _typed("M", _context)
 _ROTATION = _typed("M", _rotation)
 
+VERSION_ATTRIBUTES: Final = frozenset(
+    (
+        *("name", "record", "format", "suite", "version", "id", "salt", "nonce", "ciphertext", "mac"),
+        *("wrapped_key", "key_id", "rewrapped_at", "created_at", "created_by"),
+        *("comment", "content_type", "expires_at", "context"),
+    )
+)
+"""What a live version's record may carry as far as this release knows."""
+
 _TOMBSTONE: Final = frozenset(
     ("name", "record", "format", "version", "id", "created_at", "created_by", "destroyed_at", "destroyed_by", "ttl")
 )

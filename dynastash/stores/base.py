@@ -82,6 +82,13 @@ class Store(Protocol):
         """The version records of ``name``, oldest first, at least their public attributes; no head."""
         ...
 
+    def scan(self) -> Iterator[Item]:
+        """Every item there is, whole, those of one secret together and in the order of their sort keys.
+
+        Not of one moment: what is written meanwhile may be there or not.
+        """
+        ...
+
     def commit(self, change: Change) -> None:
         """Carry out ``change``, durably.
 

@@ -131,6 +131,19 @@ class DynamoDBStore:
             },
         )
 
+    def scan(self) -> Iterator[Item]:
+        """A strongly consistent Scan of the table. DynamoDB returns a partition's items together, in order."""
+        seen: set[str] = set()
+        name: str | None = None
+        for item in self._pages(Operation.SCAN, {"TableName": self._table, "ConsistentRead": True}):
+            own = str(item["name"]["S"])
+            if own != name:
+                if own in seen:
+                    raise malformed(self.description)
+                seen.add(own)
+                name = own
+            yield item
+
     def commit(self, change: Change) -> None:
         """One transaction under the change's token.
 

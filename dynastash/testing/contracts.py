@@ -184,6 +184,19 @@ class StoreContract:
         assert [item["version"]["N"] for item in found] == [str(number) for number in range(1, 13)]
         assert found[0]["comment"] == {"S": "one"}
 
+    def test_a_scan_is_everything_secret_by_secret(self, store: Store) -> None:
+        """Heads and versions, whole, each once; one secret's items stand together, the head last."""
+        for name in ("s/b", "s/a", "other"):
+            store.commit(first(name))
+            for last in range(1, 4):
+                store.commit(following(name, last, last))
+        found = [(str(item["name"]["S"]), str(item["record"]["S"])) for item in store.scan()]
+        names = list(dict.fromkeys(name for name, _ in found))
+        assert sorted(names) == ["other", "s/a", "s/b"]
+        keys = [*(f"v#{number:010d}" for number in range(1, 5)), "~head"]
+        assert found == [(name, key) for name in names for key in keys]
+        assert all("ciphertext" in item or item["record"] == {"S": "~head"} for item in store.scan())
+
     def test_a_secret_is_created_once(self, store: Store) -> None:
         """A second creation finds the head there, and leaves no trace."""
         store.commit(first("once"))
