@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from dynastash.clock import Clock, SystemClock
 from dynastash.errors import InvalidArgumentError, RotationError
-from dynastash.generate import Policy
+from dynastash.generate import Policy, generate
 from dynastash.models import Plaintext, Secret
-from dynastash.rotation.creating import create_value
 from dynastash.rotation.delivery import CURRENT_FILE, PENDING_FILE, document, facts, files
 from dynastash.rotation.masking import Mask
 from dynastash.rotation.process import NotStarted, Output, leaving_in_order, run, to_stderr
@@ -69,7 +68,7 @@ class CommandRotator:
 
     def create(self, rotation: Rotation) -> Plaintext:
         """A new value by the policy; the program is not asked."""
-        return create_value(self._policy)
+        return generate(self._policy)
 
     def set(self, rotation: Rotation) -> None:
         """Run the program with ``set``. Raises :class:`RotationError` unless it exits with status 0."""
@@ -84,8 +83,8 @@ class CommandRotator:
         if pending is None:
             raise RotationError("there is no pending version", step=step)
         hint = (
-            f'go on with "dynastash rotate {rotation.name} --resume" and a program that works, '
-            f'or give up with "dynastash rotate {rotation.name} --abort"'
+            f"version {rotation.current.number} is still current; mend the program and run `dynastash rotate "
+            f"{rotation.name} --resume -- PROGRAM`, or give up with `dynastash rotate {rotation.name} --abort`"
         )
         try:
             with leaving_in_order():

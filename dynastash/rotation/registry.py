@@ -1,7 +1,7 @@
 """Rotators by name: the entry points of the group ``dynastash.rotators``, our own two among them.
 
 A package adds one by declaring, say, ``vault = "dynastash_vault:VaultRotator"`` in that group. What an entry point
-names is called to make a rotator; its arguments are its own affair.
+names makes rotators; ``dynastash rotate --rotator vault`` calls it without arguments.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from dynastash.models import Plaintext, Secret, Version
 from dynastash.rotation import Rotation
 from dynastash.rotation.command import CommandRotator
 from dynastash.rotation.generate import GenerateRotator
+from dynastash.stash.rotation import run_step
 
 CURRENT, PENDING = b"old-hunter2", b"new-correct-horse"
 NOW = datetime(2026, 11, 8, tzinfo=UTC)
@@ -314,8 +315,9 @@ def test_a_program_that_fails_fails_its_step(program: Program, step: str, body: 
         program.run(program.shell(body), step)
     assert failed.value.step == step
     assert f"in the {step} step" in str(failed.value)
-    assert "dynastash rotate app1/db --resume" in str(failed.value.hint)
-    assert "dynastash rotate app1/db --abort" in str(failed.value.hint)
+    assert "version 7 is still current" in str(failed.value.hint)
+    assert "`dynastash rotate app1/db --resume -- PROGRAM`" in str(failed.value.hint)
+    assert "`dynastash rotate app1/db --abort`" in str(failed.value.hint)
 
 
 def test_a_signal_without_a_name_is_numbered(program: Program) -> None:
@@ -539,22 +541,25 @@ def test_both_rotators_create_by_their_policy() -> None:
 
 
 def test_a_value_that_cannot_be_made_is_a_failure_of_the_create_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the step as the stash runs it; nothing has been written by then."""
+
     def missing(package: str) -> Path:
         raise ModuleNotFoundError(package)
 
     monkeypatch.setattr("importlib.resources.files", missing)
     for rotator in (CommandRotator(["true"], Passphrase()), GenerateRotator(Passphrase())):
-        with pytest.raises(RotationError) as failed:
-            rotator.create(_rotation(pending=None))
+        with pytest.raises(RotationError, match="word list") as failed:
+            run_step(_rotation(pending=None), "create", rotator.create)
         assert failed.value.step == "create"
         assert isinstance(failed.value.__cause__, ConfigError)
-        assert failed.value.hint
+        assert "nothing was written" in str(failed.value.hint)
 
 
 def test_the_generate_rotator_leaves_other_steps_alone() -> None:
+    """There is nobody to tell: both pass, also with nothing pending."""
     rotator = GenerateRotator(Password())
-    rotator.set(_rotation())
-    rotator.test(_rotation())
+    rotator.set(_rotation(pending=None))
+    rotator.test(_rotation(pending=None))
 
 
 def test_there_is_nothing_to_set_before_a_version_is_pending(program: Program) -> None:
