@@ -31,6 +31,7 @@
     │  └─ StoreUnavailableError    throttled, out of reach, busy, full
     ├─ PartialError                .failures: name → error; nothing was returned
     ├─ RotationError               .step
+    ├─ TransferError
     └─ DeployError
 
 Messages are lower case, end without a full stop and never contain a value. Advice goes into ``hint``.
@@ -200,6 +201,10 @@ class RotationError(DynastashError):
     def __init__(self, message: str, *, step: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.step = step
+
+
+class TransferError(DynastashError):
+    """A file of secrets cannot be read, or not be carried over as a whole."""
 
 
 class DeployError(DynastashError):

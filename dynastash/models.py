@@ -353,6 +353,29 @@ class Secret:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Two opened versions of a secret, and in what they differ."""
+
+    one: Secret
+    other: Secret
+
+    @property
+    def same_value(self) -> bool:
+        """Whether the values are equal, byte for byte."""
+        return self.one.plaintext == self.other.plaintext
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The names of the metadata that differ, numbers, times, authors, stages and keys aside."""
+        attributes = ("comment", "content_type", "expires_at", "context")
+        return tuple(
+            attribute
+            for attribute in attributes
+            if getattr(self.one.version, attribute) != getattr(self.other.version, attribute)
+        )
+
+
 def from_ms(milliseconds: int) -> datetime:
     """An aware UTC datetime from milliseconds since the epoch."""
     return _EPOCH + timedelta(milliseconds=milliseconds)  # exact, which a float of seconds is not

@@ -16,6 +16,7 @@ from dynastash.errors import (
 from dynastash.generate import Policy, generate
 from dynastash.keys.base import KeyProvider
 from dynastash.models import (
+    Difference,
     Plaintext,
     Secret,
     SecretInfo,
@@ -34,6 +35,7 @@ from dynastash.stash.lifecycle import Lifecycle, Rewrapped
 from dynastash.stash.reader import Reader
 from dynastash.stash.rotating import Rotations
 from dynastash.stash.rotation import Rotator, policy_of, rotation_item
+from dynastash.stash.verify import Verified, verify
 from dynastash.stash.writer import NewVersion, Writer, Written, require_version
 from dynastash.stores.base import Store
 
@@ -72,6 +74,11 @@ class Stash:
     def environment(self) -> str:
         """The environment's name."""
         return self._reader.environment
+
+    @property
+    def store(self) -> Store:
+        """The store itself, for what carries records as they are."""
+        return self._store
 
     @property
     def where(self) -> str:
@@ -338,6 +345,18 @@ class Stash:
         Yields each version as it is done. No value is opened; with KMS the data keys never leave it.
         """
         return self._lifecycle.rewrap(check_name(name))
+
+    def diff(self, name: str, one: int, other: int) -> Difference:
+        """Open two versions and say in what they differ. The values stay in the result's secrets, out of its ``repr``."""
+        return Difference(self.get(name, version=one), self.get(name, version=other))
+
+    def verify(self, prefix: str = "", *, structure_only: bool = False) -> Iterator[Verified]:
+        """Check every record of the secrets whose names start with ``prefix``; yields one result for each secret.
+
+        Opens every version (one unwrap each), or nothing with ``structure_only``, for auditors without the key: then
+        shapes and invariants are checked, and nothing is authenticated.
+        """
+        return verify(self._reader, prefix=check_prefix(prefix), structure_only=structure_only)
 
     def _put(
         self, name: str, new: NewVersion, *, if_version: int | None, write_only: bool = False, recreate: bool = False

@@ -1,0 +1,1 @@
+"""Getting environments in and out."""
