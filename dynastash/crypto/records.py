@@ -208,9 +208,8 @@ VERSION_ATTRIBUTES: Final = frozenset(
 )
 """What a live version's record may carry as far as this release knows."""
 
-_TOMBSTONE: Final = frozenset(
-    ("name", "record", "format", "version", "id", "created_at", "created_by", "destroyed_at", "destroyed_by", "ttl")
-)
+_KEPT: Final = ("name", "record", "format", "version", "id", "created_at", "created_by")
+_TOMBSTONE: Final = frozenset((*_KEPT, "destroyed_at", "destroyed_by", "ttl"))
 
 
 def key_of(item: Item) -> tuple[str, str]:
@@ -437,15 +436,20 @@ def encode_version(metadata: VersionMetadata, **binaries: bytes) -> dict[str, At
 
 
 def encode_tombstone(item: Item, *, destroyed_ms: int, destroyed_by: str, ttl: int | None) -> dict[str, AttributeValue]:
-    """What stays of the version record ``item`` when its value is destroyed. ``ttl`` in epoch seconds."""
+    """What stays of the version record ``item`` when its value is destroyed. ``ttl`` in epoch seconds.
+
+    ``item`` need not be authentic, but what is kept of it must be well-formed: :class:`FormatError` otherwise.
+    """
     tombstone: dict[str, AttributeValue] = {
-        **{name: item[name] for name in ("name", "record", "format", "version", "id", "created_at", "created_by")},
+        **{name: item[name] for name in _KEPT if name in item},
         "destroyed_at": number(destroyed_ms),
         "destroyed_by": text(destroyed_by),
     }
     if ttl is not None:
         tombstone["ttl"] = number(ttl)
     decode_metadata(tombstone)
+    if "id" not in tombstone:  # of what is kept, the one thing that decoding public attributes does without
+        raise FormatError("the record has no id")
     return tombstone
 
 

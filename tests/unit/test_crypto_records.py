@@ -13,13 +13,14 @@ from dynastash.crypto.records import (
     decode_metadata,
     decode_version,
     encode_head,
+    encode_tombstone,
     encode_version,
     is_tombstone,
     key_of,
     parse_version_key,
     version_key,
 )
-from dynastash.errors import FormatError, UnsupportedFormatError
+from dynastash.errors import EnvelopeError, FormatError, UnsupportedFormatError
 from dynastash.models import Head, State
 from tests.unit.crypto_reference import ARN, ID, KMS_KEY, LEFT_OUT, NAME, NONCE, OPTIONAL, SALT, head, version
 
@@ -283,6 +284,35 @@ def test_a_tombstone() -> None:
             decode_version(item)
     assert not is_tombstone(version())
     assert not is_tombstone(version({"destroyed_at": {"N": "1"}}))
+
+
+@pytest.mark.parametrize("ttl", [None, 1_798_761_600])
+def test_a_tombstone_is_what_stays_of_a_version(ttl: int | None) -> None:
+    """Made of a live record: identity and author, nothing of the value, and a ttl only where one is given."""
+    item = version({**OPTIONAL, "x_later": {"S": "x"}})
+    made = encode_tombstone(item, destroyed_ms=1_767_225_600_456, destroyed_by=ARN, ttl=ttl)
+    assert made == (tombstone() if ttl is None else tombstone(ttl={"N": str(ttl)}))
+
+
+@pytest.mark.parametrize("name", ["name", "record", "format", "version", "id", "created_at", "created_by"])
+@pytest.mark.parametrize("value", [None, {"S": ""}, {"N": "-1"}, {"B": b"x"}, "x"])
+def test_no_tombstone_is_made_of_a_ruin(name: str, value: Any) -> None:
+    """What a hostile table holds may lack anything: a FormatError, and no KeyError or half a tombstone."""
+    item = {key: found for key, found in {**version(), name: value}.items() if found is not None}
+    if (name, value) == ("created_by", {"S": ""}):  # nobody's name is still a text
+        assert encode_tombstone(item, destroyed_ms=0, destroyed_by="", ttl=None)["created_by"] == {"S": ""}
+        return
+    with pytest.raises(EnvelopeError):
+        encode_tombstone(item, destroyed_ms=0, destroyed_by=ARN, ttl=None)
+
+
+@pytest.mark.parametrize(
+    ("destroyed_ms", "ttl"), [(-1, None), (253_402_300_800_000, None), (0, -1), (0, 253_402_300_800)]
+)
+def test_no_tombstone_of_another_age(destroyed_ms: int, ttl: int | None) -> None:
+    """Times that no reader would take are not written."""
+    with pytest.raises(FormatError):
+        encode_tombstone(version(), destroyed_ms=destroyed_ms, destroyed_by=ARN, ttl=ttl)
 
 
 @pytest.mark.parametrize("extra", sorted({*REQUIRED, *OPTIONAL, "namespace", "x_later"} - set(tombstone())))
