@@ -347,7 +347,7 @@ class Stash:
         return self._lifecycle.rewrap(check_name(name))
 
     def diff(self, name: str, one: int, other: int) -> Difference:
-        """Open two versions and say in what they differ. The values stay in the result's secrets, out of its ``repr``."""
+        """Open two versions and say in what they differ. No ``repr`` of the result shows a value."""
         return Difference(self.get(name, version=one), self.get(name, version=other))
 
     def verify(self, prefix: str = "", *, structure_only: bool = False) -> Iterator[Verified]:
