@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -67,7 +68,12 @@ class CommandRotator:
         self._clock = clock or SystemClock()
 
     def create(self, rotation: Rotation) -> Plaintext:
-        """A new value by the policy; the program is not asked."""
+        """A new value by the policy; the program is not asked.
+
+        It is looked for, though: a mistyped name raises :class:`RotationError` while nothing has been written yet.
+        """
+        if shutil.which(self._argv[0]) is None:
+            raise RotationError(f"there is no program {self._argv[0]!r}, or it is not executable", step="create")
         return generate(self._policy)
 
     def set(self, rotation: Rotation) -> None:

@@ -540,6 +540,17 @@ def test_both_rotators_create_by_their_policy() -> None:
         assert value != rotator.create(_rotation(pending=None))
 
 
+def test_a_mistyped_program_is_noticed_before_anything_is_written(program: Program) -> None:
+    """In the create step, for whatever could not be started: a path, a name that is not on the path, a plain file."""
+    program.shell("exit 0", mode=0o600)
+    for argv in (["./no-such-program"], ["no-such-program-on-the-path"], ["./program"], ["."]):
+        with pytest.raises(RotationError, match="there is no program") as failed:
+            CommandRotator(argv, Password()).create(_rotation(pending=None))
+        assert failed.value.step == "create"
+    (program.directory / "program").chmod(0o700)
+    CommandRotator(["./program"], Password()).create(_rotation(pending=None))
+
+
 def test_a_value_that_cannot_be_made_is_a_failure_of_the_create_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the step as the stash runs it; nothing has been written by then."""
 
