@@ -147,16 +147,17 @@ def run(arguments: list[str]) -> int:
         return answer(app, os.environ[COMPLETE])
     settings = Settings()
     try:
-        code = app.main(arguments, prog_name="dynastash", standalone_mode=False, obj=settings)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return code if isinstance(code, int) else exits.OK
+        # Not app.main(): it would end the process by itself when the reader of our output goes away.
+        with app.make_context("dynastash", list(arguments), obj=settings) as context:
+            app.invoke(context)
+        return exits.OK
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, EOFError):  # EOFError: Ctrl-D at a question
+        output.end_line()
         return exits.INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
-        output.abandon_stdout()
+        output.abandon(sys.stdout)
         return exits.BROKEN_PIPE
     except click.ClickException as error:
         output.complain(*_usage(error))
@@ -166,7 +167,7 @@ def run(arguments: list[str]) -> int:
         return exits.code_of(error)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _OUTPUT_FAILURES and error.filename is None:
-            output.abandon_stdout()  # click's own help could not be written
+            output.abandon(sys.stdout)  # click's own help could not be written
             output.complain(f"the output could not be written: {error.strerror}", "free some space")
             return exits.OTHER
         output.complain(

@@ -24,8 +24,14 @@ def say(message: str) -> None:
         try:
             stream.write(visible(message) + "\n")
             stream.flush()
-        except (OSError, ValueError):
-            pass
+        except OSError:
+            abandon(stream)
+
+
+def end_line() -> None:
+    """Leave the line of a question that was not answered."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        say("")
 
 
 def complain(message: str, hint: str | None) -> None:
@@ -206,11 +212,11 @@ def write_text(text: str) -> None:
     _write(text.encode(_stdout().encoding or "utf-8", "backslashreplace"))
 
 
-def abandon_stdout() -> None:
-    """Point stdout at nothing: Python would otherwise try once more at its end, and complain."""
+def abandon(stream: TextIO) -> None:
+    """Point a stream that failed at nothing: Python would otherwise try once more at its end, and complain."""
     try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (AttributeError, OSError, ValueError):  # there is none, or none of the operating system's
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):  # it is none of the operating system's
         pass
 
 
@@ -238,7 +244,7 @@ def _write(data: bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        abandon_stdout()
+        abandon(stream)
         raise DynastashError(
             f"the output could not be written: {error.strerror}", hint="what was read or stored stays as it is"
         ) from error

@@ -150,7 +150,8 @@ def rotate_command(
     if abort:
         report(settings, stash, "aborted the rotation of", stash.abort(name), note=" is not used")
         return
-    chosen = _rotator(stash, name, rotator, program, values or _DELIVERY, timeout or _TIMEOUT, policy)
+    limit = _TIMEOUT if timeout is None else timeout
+    chosen = _rotator(stash, name, rotator, program, values or _DELIVERY, limit, policy)
     if resume:
         version = stash.resume(name, chosen)
     else:
