@@ -83,6 +83,11 @@ class Deployer:
         self._clock = clock or SystemClock()
         self._poll = poll
 
+    @property
+    def look(self) -> str:
+        """Advice on how to follow the stack without this program."""
+        return f"look at it with aws cloudformation describe-stack-events --stack-name {self.stack}"
+
     def plan(self, parameters: Mapping[str, str] | None = None) -> Plan:
         """Make a change set and describe it. Nothing is deployed yet.
 
@@ -120,7 +125,7 @@ class Deployer:
                 # Without it a creation that failed would leave its keys behind, because they are retained.
                 RetainExceptOnCreate=True,
             )
-        with translated(hint=f"the stack goes on by itself; {self._look()}"):
+        with translated(hint=f"the stack goes on by itself; {self.look}"):
             yield from self._watch(plan.stack_id, before)
         if plan.action == "create":
             # Only now: a stack whose creation failed is there to be deleted. Where the caller may not, or the endpoint
@@ -161,7 +166,7 @@ class Deployer:
         if status.endswith("_IN_PROGRESS"):
             raise DeployError(
                 f"another operation on the stack {self.stack} is under way ({status})",
-                hint=f"wait until it is done; {self._look()}",
+                hint=f"wait until it is done; {self.look}",
             )
         if status in _STUCK:
             raise DeployError(f"the stack {self.stack} cannot be changed ({status})", hint=self._way_out(status))
@@ -172,9 +177,6 @@ class Deployer:
                 hint="give the environment another name, or delete that stack if nobody needs it",
             )
         return "update"
-
-    def _look(self) -> str:
-        return f"look at it with aws cloudformation describe-stack-events --stack-name {self.stack}"
 
     def _way_out(self, status: str) -> str:
         return _STUCK[status].format(stack=self.stack)
@@ -333,7 +335,7 @@ class Deployer:
             reason = self._checks(StackName=stack_id) or reason
         if status == "UPDATE_ROLLBACK_COMPLETE":
             raise _failure(reason, "the environment is as it was before; mend the cause and deploy again")
-        raise _failure(reason, self._way_out(status) if status in _STUCK else self._look())
+        raise _failure(reason, self._way_out(status) if status in _STUCK else self.look)
 
     def _checks(self, **which: str) -> str | None:
         """What CloudFormation's checks before a deployment complain of, where its reason only says that they do."""

@@ -68,6 +68,12 @@ class Plan:
     changes: tuple[Change, ...] = ()
 
     @property
+    def where(self) -> str:
+        """The account and the Region, for a person who is about to agree."""
+        _, _, _, region, account, *_ = self.stack_id.split(":")
+        return f"account {account}, {region}"
+
+    @property
     def abandoned(self) -> tuple[Change, ...]:
         """The changes that would leave secrets behind: a replaced or removed table or key."""
         return tuple(change for change in self.changes if change.abandons)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pty
 import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 
 from dynastash.aws.base import AwsSettings
+from dynastash.cli import exits
+from dynastash.cli.app import run
 from dynastash.config import Environment
-from dynastash.deploy import Deployer, template
+from dynastash.deploy import Deployer, Event, Plan, template
 from dynastash.errors import DeployError
 from dynastash.wiring import open_environment
 from tests.engines.engine import Engine
@@ -141,6 +151,18 @@ def test_a_parameter_changes_and_stays_changed(ministack: Engine, environment: s
     assert it.plan({"PointInTimeRecoveryDays": "8"}).change_set is not None
 
 
+def test_an_update_leaves_the_termination_protection_as_it_is(ministack: Engine, environment: str) -> None:
+    """Whoever took it off had a reason."""
+    it = deploy(ministack, environment)
+    ministack.client("cloudformation").update_termination_protection(
+        StackName=it.stack, EnableTerminationProtection=False
+    )
+    list(it.apply(it.plan({"PointInTimeRecoveryDays": "7"})))
+    deployment = it.deployment()
+    assert deployment is not None
+    assert deployment.protected is False
+
+
 def test_names_of_the_configuration_are_deployed(ministack: Engine, environment: str) -> None:
     it = deploy(ministack, environment, table=f"{environment}-table", key=f"alias/{environment}/key")
     deployment = it.deployment()
@@ -260,3 +282,211 @@ def test_everything_outlives_its_stack(ministack: Engine, environment: str) -> N
     assert usable_keys(ministack, environment) == 2
     key = ministack.client("kms").describe_key(KeyId=f"alias/dynastash-{environment}")["KeyMetadata"]
     assert key["KeyState"] == "Enabled"
+
+
+# The command
+
+
+@pytest.fixture
+def shell(ministack: Engine, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The environment variables that lead to the engine, here and in what is started from here."""
+    variables = {
+        "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
+        "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": ministack.endpoint_url,
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return {**os.environ, **variables}
+
+
+def test_the_command_shows_deploys_and_reports(
+    ministack: Engine, environment: str, shell: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Results on stdout, the rest on stderr; the second time there is nothing to do."""
+    assert run(["deploy", environment, "--yes"]) == exits.OK
+    out, err = capsys.readouterr()
+    assert {"add", "EnvelopeKey", "AWS::DynamoDB::Table", f"alias/dynastash-{environment}"} <= set(out.split())
+    assert f"CREATE_COMPLETE  dynastash-{environment}\n" in err
+    assert f"created the environment {environment} in account 000000000000, eu-west-1\n" in err
+    assert run(["deploy", environment, "--yes"]) == exits.OK
+    out, err = capsys.readouterr()
+    assert f"the stack dynastash-{environment} is up to date" in err
+    assert f"alias/dynastash-{environment}" in out
+
+
+def test_the_command_answers_a_machine(
+    environment: str, shell: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    alias = f"alias/{environment}/key"
+    assert run(["deploy", environment, "--yes", "-o", "json", "--key", alias]) == exits.OK
+    data = json.loads(capsys.readouterr().out)
+    outputs = data.pop("outputs")
+    assert (outputs["TableName"], outputs["EnvelopeKeyAlias"]) == (f"dynastash-{environment}", alias)
+    assert outputs["EnvelopeKeyArn"].startswith("arn:aws:kms:eu-west-1:")
+    assert {change["resource"] for change in data["changes"]} == EVERYTHING
+    assert data.pop("changes")[0] == {
+        "action": "add",
+        "resource": "EnvelopeKey",
+        "type": "AWS::KMS::Key",
+        "physical_id": None,
+        "replaced": "no",
+        "properties": [],
+    }
+    assert data == {
+        "environment": environment,
+        "stack": f"dynastash-{environment}",
+        "action": "create",
+        "applied": True,
+        "status": "CREATE_COMPLETE",
+        "termination_protection": True,
+    }
+
+
+def test_a_dry_run_writes_nothing(
+    ministack: Engine, environment: str, shell: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a first deployment and of a change; a machine gets the plan and what stands."""
+    assert run(["deploy", environment, "--dry-run", "-o", "json"]) == exits.OK
+    data = json.loads(capsys.readouterr().out)
+    assert (data["action"], data["applied"], data["outputs"]) == ("create", False, None)
+    assert not has_stack(ministack, environment)
+    assert usable_keys(ministack, environment) == 0
+
+    it = deploy(ministack, environment)
+    before = it.deployment()
+    assert run(["deploy", environment, "--dry-run", "--parameter", "PointInTimeRecoveryDays=7"]) == exits.OK
+    out, err = capsys.readouterr()
+    assert "PointInTimeRecoverySpecification" in out
+    assert err.endswith("nothing was changed\n")
+    assert it.deployment() == before
+
+
+def test_the_command_refuses_to_leave_secrets_behind(
+    ministack: Engine, environment: str, shell: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Even with --yes, and the plan goes; only on purpose, and then it says what to put into the configuration."""
+    it = deploy(ministack, environment)
+    assert run(["deploy", environment, "--yes", "--table", f"{environment}-new"]) == exits.OTHER
+    err = capsys.readouterr().err
+    assert "warning: every secret would stay behind in the old Table\n" in err
+    assert "error: this would replace or remove Table" in err
+    listed = ministack.client("cloudformation").list_change_sets(StackName=it.stack)["Summaries"]
+    assert [change_set for change_set in listed if change_set["ExecutionStatus"] == "AVAILABLE"] == []
+    assert not has_table(ministack, f"{environment}-new")
+    assert run(["deploy", environment, "--yes", "--table", f"{environment}-new", "--allow-replacement"]) == exits.OK
+    assert has_table(ministack, f"{environment}-new")
+    assert f"hint: write table into dynastash.toml under [env.{environment}]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], exits.USAGE, "error: the environment local is on this machine: there is nothing to deploy"),
+        (
+            ["local", "--yes"],
+            exits.USAGE,
+            "error: the environment local is on this machine: there is nothing to deploy",
+        ),
+        (["dev"], exits.USAGE, "error: nobody can be asked: standard input is not a terminal"),
+        (["dev", "-e", "prod", "--yes"], exits.USAGE, "error: two environments are named: prod and dev"),
+        (
+            ["dev", "--yes", "--parameter", "A=1", "--parameter", "A=2"],
+            exits.USAGE,
+            "--parameter names a parameter twice",
+        ),
+        (["dev", "--yes", "--parameter", "A"], exits.USAGE, "'A' is not KEY=TEXT"),
+        (["dev", "--yes", "--parameter", "Days=1"], exits.USAGE, "error: the template has no parameter Days"),
+        (
+            ["dev", "--yes", "--parameter", "TableName=x"],
+            exits.USAGE,
+            "error: TableName cannot be given as a parameter",
+        ),
+    ],
+)
+def test_what_cannot_be_deployed_is_refused(
+    ministack: Engine,
+    shell: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    with open(os.devnull) as nobody:
+        monkeypatch.setattr(sys, "stdin", nobody)
+        assert run(["deploy", *arguments]) == code
+    out, err = capsys.readouterr()
+    assert message in err
+    assert out == ""
+    assert not has_stack(ministack, "dev")
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", exits.OK), ("n\n", exits.OTHER)])
+def test_a_person_is_asked(ministack: Engine, environment: str, shell: dict[str, str], answer: str, code: int) -> None:
+    """On a real terminal: yes deploys, no leaves nothing."""
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dynastash", "deploy", environment],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=shell,
+        )
+        os.write(ours, answer.encode())
+        out, err = process.communicate()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert process.returncode == code, err.decode()
+    assert b"EnvelopeKey" in out
+    assert f"create the stack dynastash-{environment} in account 000000000000, eu-west-1? [y/N]: ".encode() in err
+    assert has_stack(ministack, environment) is (code == exits.OK)
+
+
+def test_ctrl_c_at_the_question_leaves_nothing(
+    ministack: Engine, environment: str, shell: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """click turns it into Abort; the change set and its empty stack go all the same."""
+
+    def interrupted(question: str, **_: object) -> bool:
+        assert has_stack(ministack, environment)
+        raise click.Abort
+
+    monkeypatch.setattr(click, "confirm", interrupted)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    assert run(["deploy", environment]) == exits.INTERRUPTED
+    assert not has_stack(ministack, environment)
+
+
+def test_ctrl_c_ends_the_waiting_and_says_so(
+    ministack: Engine,
+    environment: str,
+    shell: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The stack is not rolled back, and not deleted."""
+    apply = Deployer.apply
+
+    def interrupted(it: Deployer, plan: Plan, **options: bool) -> Iterator[Event]:
+        yield next(apply(it, plan, **options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Deployer, "apply", interrupted)
+    assert run(["deploy", environment, "--yes"]) == exits.INTERRUPTED
+    err = capsys.readouterr().err
+    assert f"interrupted: the stack dynastash-{environment} goes on by itself\n" in err
+    assert f"aws cloudformation describe-stack-events --stack-name dynastash-{environment}" in err
+    assert has_stack(ministack, environment)
+    assert run(["deploy", environment, "--yes"]) == exits.OK
+    assert "update-termination-protection --enable-termination-protection" in capsys.readouterr().err
+
+
+def test_a_profile_that_does_not_exist_is_a_configuration_error(
+    shell: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["deploy", "dev", "--yes", "--profile", "nobody"]) == exits.USAGE
+    assert "error: the AWS profile nobody does not exist" in capsys.readouterr().err

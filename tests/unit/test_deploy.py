@@ -253,6 +253,29 @@ def test_a_change_set_that_fails_says_why(script: Script, checks: list[tuple[str
     assert (str(caught.value), caught.value.hint) == (said, "nothing was changed; mend the cause and deploy again")
 
 
+def test_a_boto3_without_describe_events_still_says_why(script: Script) -> None:
+    """The operation is younger than the oldest boto3 that works."""
+
+    class Older:
+        def __getattr__(self, name: str) -> Any:
+            if name == "describe_events":
+                raise AttributeError(name)
+            return getattr(script.client, name)
+
+    script.stack("CREATE_COMPLETE").declares().created().computed("FAILED", "the table is cursed.").discarded()
+    script.stack("CREATE_COMPLETE")
+    older: Any = Older()
+    with pytest.raises(DeployError, match="the table is cursed"):
+        Deployer(older, "dev", clock=script.clock).plan()
+
+
+def test_a_stack_that_may_not_be_seen_is_not_taken_for_none(script: Script) -> None:
+    """Else it would be created again."""
+    script.refuse("describe_stacks", "AccessDenied", "User: x is not authorized to perform DescribeStacks")
+    with pytest.raises(DeployError, match="not allowed to call cloudformation:DescribeStacks"):
+        script.deployer().plan()
+
+
 def test_what_is_left_of_an_earlier_stack_is_named_as_such(script: Script) -> None:
     script.stack(None).declares().created().computed("FAILED", "dynastash-dev already exists")
     script.refuse("describe_events", "AccessDenied").discarded().stack(None)
@@ -353,8 +376,9 @@ def test_the_old_status_is_not_taken_for_the_end(script: Script) -> None:
     old, end = event("UPDATE_COMPLETE"), event("UPDATE_COMPLETE")
     script.events(old).answer("execute_change_set", {})
     script.stack("UPDATE_COMPLETE").events(old)
+    script.stack("UPDATE_COMPLETE").events(event("UPDATE_COMPLETE", "Table"), old)
     script.stack("UPDATE_COMPLETE").events(end, old)
-    assert [told.status for told in script.deployer().apply(plan())] == ["UPDATE_COMPLETE"]
+    assert [told.logical_id for told in script.deployer().apply(plan())] == ["Table", STACK]
 
 
 @pytest.mark.parametrize(
@@ -521,6 +545,10 @@ def test_what_would_leave_secrets_behind_is_recognized(
     assert change.abandons is abandons
     assert change.properties == ("TableName", "Tags")
     assert change.replacement == {"True": "yes", "Conditional": "maybe"}.get(replacement, "no")
+
+
+def test_a_plan_says_where_it_will_happen() -> None:
+    assert plan().where == "account 111122223333, eu-west-1"
 
 
 # Foreign exceptions
