@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from dynastash.crypto.records import MAX_EPOCH_S
 from dynastash.errors import InvalidArgumentError, ValueTooLargeError
@@ -18,6 +19,8 @@ from dynastash.models import (
     encode,
 )
 from dynastash.stash.writer import NewVersion
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def new_version(
@@ -52,7 +55,7 @@ def _expiry(expires_at: datetime | None, now: int) -> int | None:
         return None
     if expires_at.utcoffset() is None:
         raise InvalidArgumentError("the expiry has no time zone", hint="give an aware datetime, as in UTC")
-    seconds = int(expires_at.timestamp())
+    seconds = (expires_at - _EPOCH) // timedelta(seconds=1)  # exact, which a float is not
     if seconds * 1000 <= now:
         raise InvalidArgumentError("the expiry is in the past", hint="give a time to come")
     if seconds > MAX_EPOCH_S:
