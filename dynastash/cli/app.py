@@ -17,8 +17,9 @@ from dynastash.cli.options import Settings, Usage, with_globals
 from dynastash.errors import DynastashError
 
 _SECTIONS: Final = {
-    "Secrets": ("put", "get", "list", "history", "generate", "rotate", "rollback"),
-    "Operate": ("deploy", "env", "completion"),
+    "Secrets": ("put", "get", "list", "history", "diff", "generate", "rotate", "rollback"),
+    "Their end": ("delete", "undelete", "destroy", "prune"),
+    "Operate": ("deploy", "verify", "rewrap", "export", "import", "env", "completion"),
 }
 _MODULES: Final = {
     "put": "put",
@@ -28,6 +29,11 @@ _MODULES: Final = {
     "generate": "rotation",
     "rotate": "rotation",
     "rollback": "rotation",
+    **dict.fromkeys(("delete", "undelete", "destroy", "prune", "diff"), "lifecycle"),
+    "verify": "verify",
+    "rewrap": "verify",
+    "export": "transfer",
+    "import": "transfer",
     "deploy": "deploy",
     "env": "environment",
     "completion": "completion",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import click
 
+from dynastash.cli import exits
 from dynastash.cli.command import Command, OwnOption
-from dynastash.cli.options import SecretName, Settings, common, name_argument
+from dynastash.cli.options import Period, SecretName, Settings, common, name_argument
 from dynastash.cli.output import emit, emit_table, info_data, say, shortened, version_data
 from dynastash.models import SecretInfo, State, Version
 
@@ -15,22 +18,41 @@ _OPTIONAL = ("comment", "expires (UTC)", "tags")
 @click.command("list", cls=Command)
 @click.argument("prefix", default="", type=SecretName())
 @click.option("--all", "everything", cls=OwnOption, is_flag=True, help="Deleted and destroyed secrets too.")
+@click.option(
+    "--expiring",
+    cls=OwnOption,
+    type=Period(),
+    metavar="TIME",
+    help="Only what expires within 14d, 12h …, or has.",
+)
+@click.option("--exit-code", cls=OwnOption, is_flag=True, help="With --expiring: exit with 6 if there is anything.")
 @click.option("--verified", cls=OwnOption, is_flag=True, help="Authenticate what is shown (one decryption a secret).")
 @common
-def list_command(settings: Settings, prefix: str, everything: bool, verified: bool) -> None:
+def list_command(
+    settings: Settings, prefix: str, everything: bool, expiring: timedelta | None, exit_code: bool, verified: bool
+) -> None:
     """List secrets, or those whose names start with PREFIX.
 
     Shows names, versions, authors and comments, never a value. May lag a moment behind the last writes. Long comments
     are shortened; -o json has everything.
     """
+    if exit_code and expiring is None:
+        raise click.UsageError("--exit-code goes with --expiring")
     stash = settings.stash()
     found = [info for info in stash.list(prefix, verified=verified) if everything or info.state is State.ACTIVE]
+    if expiring is not None:
+        until = datetime.now(UTC) + expiring
+        found = [info for info in found if info.expires_at is not None and info.expires_at <= until]
     if not found:
-        say(f"no secrets {f'start with {prefix} ' if prefix else ''}in {stash.environment} ({stash.where})")
+        which = [f"start with {prefix}"] if prefix else []
+        which += ["expire by then"] if expiring is not None else []
+        say(f"no secrets {' and '.join(which)}{' ' if which else ''}in {stash.environment} ({stash.where})")
     if settings.output != "table":
         emit([info_data(info) for info in found], settings.output)
     elif found:
         emit_table([_secret_row(info, everything) for info in found], _headers(everything), _OPTIONAL)
+    if exit_code and found:
+        click.get_current_context().exit(exits.CONFLICT)
 
 
 @click.command("history", cls=Command)

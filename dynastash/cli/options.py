@@ -25,6 +25,7 @@ else:
     _ParamType = click.ParamType  # not generic before click 8.4
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _OVERRIDES: Final = ("region", "profile", "role_arn", "endpoint_url", "table", "key")
 
 
@@ -158,20 +159,33 @@ class Expiry(_ParamType):
     """A time to come: ``90d``, ``12h``, a date, or a date and time (UTC unless it says otherwise)."""
 
     name = "time"
-    _units: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if isinstance(value, datetime):
             return value
         try:
             if match := re.fullmatch(r"([0-9]{1,6})([mhdw])", str(value)):
-                return datetime.now(UTC) + timedelta(**{self._units[match[2]]: int(match[1])})
+                return datetime.now(UTC) + timedelta(**{_UNITS[match[2]]: int(match[1])})
             moment = datetime.fromisoformat(str(value))
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         except (ValueError, OverflowError):  # OverflowError: behind the year 9999
             self.fail(
                 f"{quoted(str(value))} is not a time: write 90d, 12h, 2027-01-31 or 2027-01-31T12:00Z", param, ctx
             )
+
+
+class Period(_ParamType):
+    """A length of time: ``90d``, ``12h``, ``2w``, ``30m``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        match = re.fullmatch(r"([0-9]{1,6})([mhdw])", str(value))
+        if match is None:
+            self.fail(f"{quoted(str(value))} is not a length of time: write 90d, 12h, 2w or 30m", param, ctx)
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 class Pair(_ParamType):
@@ -228,6 +242,34 @@ def with_globals(command: _F) -> _F:
 def name_argument(command: _F) -> _F:
     """The argument NAME, completed in the shell."""
     return click.argument("name", type=SecretName())(command)
+
+
+def names_or_prefix(command: _F) -> _F:
+    """Secrets by name, or all under a prefix; not both, and not none of them."""
+
+    @functools.wraps(command)
+    def invoke(*args: Any, **given: Any) -> Any:
+        if bool(given["names"]) == (given["prefix"] is not None):
+            raise Usage("which secrets was not said", "give names, or --prefix ('' for all)")
+        return command(*args, **given)
+
+    return _with(  # type: ignore[return-value]
+        invoke,
+        click.argument("names", metavar="[NAME]...", nargs=-1, type=SecretName()),
+        click.option("--prefix", cls=OwnOption, metavar="PREFIX", help="Every secret whose name starts with PREFIX."),
+    )
+
+
+def dry_run(command: _F) -> _F:
+    """The option to look only."""
+    return click.option("--dry-run", cls=OwnOption, is_flag=True, help="Show what would happen, and change nothing.")(
+        command
+    )
+
+
+def yes(command: _F) -> _F:
+    """The option not to be asked."""
+    return click.option("-y", "--yes", cls=OwnOption, is_flag=True, help="Do not ask.")(command)
 
 
 def if_version(command: _F) -> _F:

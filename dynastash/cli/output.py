@@ -191,6 +191,8 @@ def info_data(info: SecretInfo) -> dict[str, Any]:
         "expires_at": _time(info.expires_at),
         "tags": dict(info.tags),
         "rotation": info.rotation,
+        "deleted_at": _time(info.deleted_at),
+        "purge_at": _time(info.purge_at),
     }
 
 

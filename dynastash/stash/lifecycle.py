@@ -214,10 +214,8 @@ class Lifecycle:
         live = [item for item in self._reader.store.fetch(keys).values() if not records.is_tombstone(item)]
         batch = live[: self._reader.store.transaction_size - 1]
         if batch:
-            buried = [
-                self._tombstone(item, author, last=records.decode_metadata(item).number == snapshot.head.last)
-                for item in batch
-            ]
+            newest = (name, records.version_key(snapshot.head.last))
+            buried = [self._tombstone(item, author, last=records.key_of(item) == newest) for item in batch]
             successor = self._changes.touched(snapshot.head, author)
             self._changes.commit(snapshot, successor, None, tombstones=buried)
         return len(batch)
