@@ -74,8 +74,11 @@ def deploy_command(
         _carry_out(deployer, plan, allow_replacement=allow_replacement)
         say(f"{plan.action}d the environment {environment.name} in {plan.where}")
     deployment = deployer.deployment()
-    _report(settings, plan, deployment, applied=decided and plan.change_set is not None)
-    if deployment is not None and not dry_run:
+    if settings.output != "table":
+        emit(_data(plan, deployment, applied=decided and plan.change_set is not None), settings.output)
+    elif decided and deployment is not None and deployment.outputs:
+        emit_table(list(deployment.outputs.items()), ("output", "value"))
+    if decided and deployment is not None:
         _advise(settings, environment, deployment)
     if not (decided or dry_run):
         click.get_current_context().exit(exits.OTHER)
@@ -113,7 +116,9 @@ def _show(plan: Plan, output: str) -> None:
         )
         for change in plan.changes
     ]
-    if output == "table":
+    if not rows:
+        say("only the outputs of the stack change")
+    elif output == "table":
         emit_table(rows, ("action", "resource", "type", "replaced", "changes"))
         sys.stdout.flush()  # before the question, which goes to stderr
     else:
@@ -140,14 +145,6 @@ def _carry_out(deployer: Deployer, plan: Plan, *, allow_replacement: bool) -> No
 def _line(event: Event) -> str:
     reason = f": {event.reason}" if event.blames and event.reason else ""
     return f"{event.at:%H:%M:%S}  {event.status}  {event.logical_id}{reason}"
-
-
-def _report(settings: Settings, plan: Plan, deployment: Deployment | None, *, applied: bool) -> None:
-    """The outputs of the stack; for a machine the plan too."""
-    if settings.output != "table":
-        emit(_data(plan, deployment, applied=applied), settings.output)
-    elif deployment is not None:
-        emit_table(list(deployment.outputs.items()), ("output", "value"))
 
 
 def _data(plan: Plan, deployment: Deployment | None, *, applied: bool) -> dict[str, Any]:

@@ -171,7 +171,8 @@ class Deployer:
         if status in _STUCK:
             raise DeployError(f"the stack {self.stack} cannot be changed ({status})", hint=self._way_out(status))
         given = {parameter["ParameterKey"]: parameter.get("ParameterValue") for parameter in found["Parameters"]}
-        if given.get("EnvironmentName") != self._environment or "EnvelopeKeyArn" not in Deployment.of(found).outputs:
+        # The parameters and not the outputs: a stack that took over existing resources has no outputs yet.
+        if given.get("EnvironmentName") != self._environment or not given.keys() >= set(_CONFIGURED):
             raise DeployError(
                 f"there is a stack {self.stack} that is not the environment {self._environment}",
                 hint="give the environment another name, or delete that stack if nobody needs it",
@@ -197,7 +198,7 @@ class Deployer:
                     f"the environment {self._environment} is configured for a key that its stack did not make",
                     hint="set key to an alias, or leave it out, and the stack makes the key",
                 )
-            alias = outputs["EnvelopeKeyAlias"]
+            alias = outputs.get("EnvelopeKeyAlias", "")
         return {
             "EnvironmentName": self._environment,
             "TableName": table,

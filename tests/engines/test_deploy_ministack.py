@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -359,6 +360,7 @@ def test_a_dry_run_writes_nothing(
     assert run(["deploy", environment, "--dry-run", "--parameter", "PointInTimeRecoveryDays=7"]) == exits.OK
     out, err = capsys.readouterr()
     assert "PointInTimeRecoverySpecification" in out
+    assert "EnvelopeKeyArn" not in out
     assert err.endswith("nothing was changed\n")
     assert it.deployment() == before
 
@@ -483,6 +485,58 @@ def test_ctrl_c_ends_the_waiting_and_says_so(
     assert has_stack(ministack, environment)
     assert run(["deploy", environment, "--yes"]) == exits.OK
     assert "update-termination-protection --enable-termination-protection" in capsys.readouterr().err
+
+
+def test_a_stack_that_took_over_what_an_earlier_one_left_is_deployed_as_any_other(
+    ministack: Engine, environment: str, shell: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The how-to's way back after a stack was deleted: import, and then deploy. The keys stay the same."""
+    it = deploy(ministack, environment)
+    first = it.deployment()
+    assert first is not None
+    client = ministack.client("cloudformation")
+    client.update_termination_protection(StackName=it.stack, EnableTerminationProtection=False)
+    client.delete_stack(StackName=it.stack)
+    client.get_waiter("stack_delete_complete").wait(StackName=it.stack, WaiterConfig={"Delay": 1})
+    left = {
+        "EnvelopeKey": ("AWS::KMS::Key", {"KeyId": first.outputs["EnvelopeKeyArn"].rpartition("/")[2]}),
+        "TableKey": ("AWS::KMS::Key", {"KeyId": first.outputs["TableKeyArn"].rpartition("/")[2]}),
+        "EnvelopeKeyAlias": ("AWS::KMS::Alias", {"AliasName": f"alias/{it.stack}"}),
+        "TableKeyAlias": ("AWS::KMS::Alias", {"AliasName": f"alias/{it.stack}/table"}),
+        "Table": ("AWS::DynamoDB::Table", {"TableName": it.stack}),
+    }
+    client.create_change_set(
+        StackName=it.stack,
+        ChangeSetName="take-over",
+        ChangeSetType="IMPORT",
+        TemplateBody=template().partition("\nOutputs:")[0],
+        Parameters=[{"ParameterKey": "EnvironmentName", "ParameterValue": environment}],
+        ResourcesToImport=[
+            {"LogicalResourceId": name, "ResourceType": kind, "ResourceIdentifier": identifier}
+            for name, (kind, identifier) in left.items()
+        ],
+    )
+    client.execute_change_set(StackName=it.stack, ChangeSetName="take-over")
+    client.get_waiter("stack_import_complete").wait(StackName=it.stack, WaiterConfig={"Delay": 1})
+
+    assert run(["deploy", environment, "--yes"]) == exits.OK
+    assert "EnvelopeKeyArn" not in capsys.readouterr().out
+    assert run(["deploy", environment, "--yes", "--parameter", "PointInTimeRecoveryDays=7"]) == exits.OK
+    assert first.outputs["EnvelopeKeyArn"] in capsys.readouterr().out
+
+
+def test_a_change_of_the_outputs_alone_is_deployed_too(
+    environment: str, shell: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS makes a change set without resources for it, which the engine does not."""
+    ministack_plan = Deployer.plan
+
+    def outputs_only(it: Deployer, parameters: dict[str, str]) -> Plan:
+        return replace(ministack_plan(it, parameters), changes=())
+
+    monkeypatch.setattr(Deployer, "plan", outputs_only)
+    assert run(["deploy", environment, "--yes"]) == exits.OK
+    assert "only the outputs of the stack change\n" in capsys.readouterr().err
 
 
 def test_a_profile_that_does_not_exist_is_a_configuration_error(

@@ -59,7 +59,7 @@ class Script:
             return self.refuse("describe_stacks", "ValidationError", f"Stack with id {STACK} does not exist")
         shown = {"StackName": STACK, "StackId": STACK_ID, "StackStatus": status, "CreationTime": datetime.now(UTC)}
         mine = {
-            "Parameters": [{"ParameterKey": "EnvironmentName", "ParameterValue": "dev"}],
+            "Parameters": given(EnvironmentName="dev", TableName="", KeyAlias=""),
             "Outputs": [
                 {"OutputKey": "EnvelopeKeyArn", "OutputValue": KEY_ARN},
                 {"OutputKey": "EnvelopeKeyAlias", "OutputValue": "alias/dynastash-dev"},
@@ -169,7 +169,8 @@ def test_a_plan_that_nobody_decided_on_is_no_obstacle(script: Script) -> None:
 
 def test_an_update_keeps_the_parameters_that_are_not_given(script: Script) -> None:
     """But never a parameter that a newer template has dropped."""
-    stack = {"AllowMoveBetweenKeys": "true", "PointInTimeRecoveryDays": "7", "EnvironmentName": "dev", "Dropped": "x"}
+    stack = {"AllowMoveBetweenKeys": "true", "PointInTimeRecoveryDays": "7", "Dropped": "x"}
+    stack |= {"EnvironmentName": "dev", "TableName": "", "KeyAlias": ""}
     wanted = given(PointInTimeRecoveryDays="9", EnvironmentName="dev", TableName="", KeyAlias="")
     wanted.append({"ParameterKey": "AllowMoveBetweenKeys", "UsePreviousValue": True})
     script.stack("UPDATE_COMPLETE", Parameters=given(**stack)).declares().created("UPDATE", wanted).computed()
@@ -339,8 +340,10 @@ def test_a_stuck_stack_comes_with_the_way_out(script: Script, status: str, comma
     "fields",
     [
         pytest.param({"Parameters": []}, id="another template"),
-        pytest.param({"Parameters": given(EnvironmentName="prod")}, id="another environment"),
-        pytest.param({"Outputs": []}, id="a template with such a parameter"),
+        pytest.param(
+            {"Parameters": given(EnvironmentName="prod", TableName="", KeyAlias="")}, id="another environment"
+        ),
+        pytest.param({"Parameters": given(EnvironmentName="dev")}, id="a template with such a parameter"),
     ],
 )
 def test_a_stack_of_somebody_else_is_left_alone(script: Script, fields: dict[str, Any]) -> None:
