@@ -5,9 +5,7 @@ Implementations are imported inside the functions, so that nobody pays for what 
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from typing import TYPE_CHECKING, Any
 
 from dynastash.config import Environment, resolve
@@ -90,6 +88,9 @@ def _open_aws(environment: Environment, session: Any) -> Stash:
 
 
 def _local_identity() -> str:
+    import getpass  # these two belong to those who write
+    import socket
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

@@ -1,0 +1,86 @@
+"""Nobody waits for modules that a command does not use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.runner import Cli
+
+NEVER = ("boto3", "botocore", "xkcdpass", "asyncio", "concurrent.futures", "logging", "email", "http", "urllib.request")
+NEVER += ("importlib.metadata", "importlib.resources", "pkg_resources", "tomllib", "keyring", "dynastash.testing")
+NEVER += ("dynastash.aws.boto", "dynastash.keys.kms", "dynastash.stores.dynamodb", "dynastash.deploy.deployer")
+TABLES = ("tabulate", "yaml", "wcwidth")
+PROGRAMS = ("subprocess", "dynastash.rotation.command", "dynastash.rotation.process")
+SELDOM = ("traceback", "getpass", "socket", "cryptography.hazmat.primitives.serialization")
+
+
+def loaded(cli: Cli, *arguments: str, **variables: str) -> set[str]:
+    """The modules that a command line loads in a fresh process, and the packages that hold them."""
+    program = (
+        "import sys\n"
+        "from dynastash.cli.app import run\n"
+        "code = run(sys.argv[1:])\n"
+        "print(code, *sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={**cli.variables, **variables},
+        cwd=cli.cwd,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+    code, *modules = done.stderr.splitlines()[-1].split()
+    assert code == "0", done.stderr
+    return set(modules)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["get", "n"], (*TABLES, *PROGRAMS, *SELDOM, "difflib", "dynastash.cli.put", "click.shell_completion")),
+        (["get", "n", "-o", "json"], (*TABLES, *PROGRAMS, *SELDOM)),
+        (["list", "-o", "json"], (*TABLES, *PROGRAMS, *SELDOM, "cryptography")),
+        (["put", "n", "x"], (*TABLES, *PROGRAMS, "difflib", "traceback")),
+        (["generate", "m"], (*TABLES, *PROGRAMS, "difflib", "traceback")),
+        (["--help"], (*TABLES, *PROGRAMS, *SELDOM, "cryptography", "sqlite3")),
+        (["put", "--help"], (*TABLES, *PROGRAMS, *SELDOM, "cryptography", "sqlite3")),
+        (["--version"], (*TABLES, *PROGRAMS, *SELDOM, "cryptography", "sqlite3", "dynastash.config", "dynastash.models")),
+        (["completion", "bash"], (*TABLES, *PROGRAMS, *SELDOM, "cryptography", "sqlite3")),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_command_loads_what_it_uses(cli: Cli, arguments: list[str], unwanted: tuple[str, ...]) -> None:
+    """On the embedded store, nothing of AWS; and no table where none is printed."""
+    cli.ok("put", "n", given=b"x")
+    modules = loaded(cli, *arguments)
+    assert "dynastash.cli.app" in modules
+    assert sorted(modules & {*NEVER, *unwanted}) == []
+
+
+@pytest.mark.parametrize("line", ["dynastash get ", "dynastash ", "dynastash get --"])
+def test_completion_loads_what_it_uses(cli: Cli, line: str) -> None:
+    """Between a key pressed and its effect."""
+    cli.ok("put", "n", given=b"x")
+    modules = loaded(cli, _DYNASTASH_COMPLETE="bash", COMP_LINE=line)
+    assert "dynastash.cli.completion" in modules
+    assert sorted(modules & {*NEVER, *TABLES, *PROGRAMS, "traceback", "cryptography.hazmat.primitives"}) == []
+
+
+def test_a_table_needs_tabulate_and_no_more(cli: Cli) -> None:
+    """tabulate loads modules of its own; ours stay out."""
+    cli.ok("put", "n", given=b"x")
+    modules = loaded(cli, "list")
+    assert "tabulate" in modules
+    assert sorted(modules & {"boto3", "botocore", "yaml", "asyncio", "cryptography", *PROGRAMS}) == []
+
+
+def test_these_tests_see_what_is_loaded(cli: Cli) -> None:
+    """Were the modules' names to change, nothing unwanted would ever be found: here they are wanted."""
+    cli.ok("put", "n", given=b"x")
+    assert {"yaml", "cryptography.hazmat.primitives"} <= loaded(cli, "get", "n", "-o", "yaml")
+    assert {"subprocess", "dynastash.rotation.command"} <= loaded(cli, "rotate", "n", "--length", "32", "--", "true")
+    assert {"getpass", "socket"} <= loaded(cli, "put", "n", "x")
