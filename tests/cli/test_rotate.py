@@ -86,12 +86,13 @@ def test_a_step_that_fails_leaves_current_as_it_was(cli: Cli, rotator: Path, ste
 
 
 def test_a_program_that_cannot_be_started(cli: Cli) -> None:
-    """Exit 1, and the rotation is pending."""
+    """Exit 1 and one line; a name mistyped leaves nothing pending."""
     cli.ok("put", "db", given=b"old")
     done = cli("rotate", "db", "--length", "40", "--", "/nowhere/at-all")
-    assert done.code == 1
-    assert "could not be started" in done.err
+    assert (done.code, len(done.err.splitlines())) == (1, 2)
+    assert "'/nowhere/at-all'" in done.err
     assert cli.ok("get", "db").out == b"old"
+    assert cli("get", "db", "--stage", "pending").code == 3
 
 
 def test_a_program_that_takes_too_long(cli: Cli) -> None:
