@@ -298,6 +298,7 @@ def about(command: _F) -> _F:
             is_flag=True,
             help="For a caller who may not decrypt: skip checking the secret's head, and forget its tags and policy.",
         ),
+        option("--recreate", is_flag=True, help="Begin a destroyed secret anew, behind the numbers that it has used."),
     )
 
 

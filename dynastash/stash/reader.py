@@ -219,10 +219,11 @@ class Reader:
         """``opened`` if state and expiry allow its use. ``expired`` lets an expired version through."""
         head, metadata = opened.head, opened.record.metadata
         if head.state is State.DELETED:
-            raise SecretDeletedError(f"{head.name} is deleted", hint="undelete it, or put it under another name")
+            raise SecretDeletedError(f"{head.name} is deleted", hint=f"`dynastash undelete {head.name}` takes it back")
         if metadata.number in head.disabled:
             raise SecretDeletedError(
-                f"version {metadata.number} of {head.name} is deleted", hint="undelete it, or ask for another version"
+                f"version {metadata.number} of {head.name} is deleted",
+                hint=f"`dynastash undelete {head.name} --version {metadata.number}` takes it back",
             )
         if not expired and metadata.expires_at is not None and metadata.expires_at * 1000 <= self.clock.now():
             pending = metadata.number == head.pending
@@ -327,7 +328,10 @@ class Reader:
 def refuse_destroyed(head: Head) -> None:
     """Raise :class:`SecretDestroyedError` for the head of a destroyed secret."""
     if head.state is State.DESTROYED:
-        raise SecretDestroyedError(f"{head.name} was destroyed", hint="its values are gone; use another name")
+        raise SecretDestroyedError(
+            f"{head.name} was destroyed",
+            hint=f"its values are gone; `dynastash put {head.name} --recreate` begins anew",
+        )
 
 
 def no_secret(name: str) -> SecretNotFoundError:

@@ -119,7 +119,7 @@ def _place(error: Exception) -> str:
 def _next(rotation: Rotation, step: str) -> str:
     if step == "create":
         return f"nothing was written; version {rotation.current.number} is current"
-    resume = f"run `dynastash rotate {rotation.name} --resume`, or give up with `--abort`"
+    resume = f"run `dynastash rotate {rotation.name} --resume -- PROGRAM`, or give up with `--abort`"
     if step == "finish":  # a lost reply leaves it open
         return (
             f"`dynastash history {rotation.name}` shows whether version {rotation.version} is current; if not, {resume}"

@@ -129,7 +129,8 @@ class Writer:
             trusted = self._reader.trusted(snapshot)
             if snapshot.head.current is None:
                 raise ConflictError(
-                    f"{name} has only its pending version", hint=f"finish with `dynastash rotate {name} --resume`"
+                    f"{name} has only its pending version",
+                    hint=f"finish with `dynastash rotate {name} --resume --rotator generate`",
                 )
             metadata = self._reader.described(snapshot, pending)
             successor = replace(self._changes.touched(snapshot.head, author), pending=None)
@@ -158,7 +159,7 @@ class Writer:
                 if not reborn:
                     refuse_destroyed(head)
                 if head.state is State.DELETED:
-                    raise SecretDeletedError(f"{name} is deleted", hint="undelete it, or put it under another name")
+                    raise SecretDeletedError(f"{name} is deleted", hint=f"`dynastash undelete {name}` takes it back")
             require_version(name, head, if_version)
             if head is not None:
                 require_no_pending(head)
@@ -177,7 +178,7 @@ class Writer:
         try:
             refuse_destroyed(head)
             if head.state is State.DELETED:
-                raise SecretDeletedError(f"{name} is deleted", hint="undelete it first")
+                raise SecretDeletedError(f"{name} is deleted", hint=f"`dynastash undelete {name}` takes it back")
             finished = done and head.pending is None and head.current == pending
             if head.pending != pending and not finished:
                 found = f"version {head.pending} is" if head.pending else "no version is"
@@ -253,5 +254,5 @@ def require_no_pending(head: Head) -> None:
     if head.pending is not None:
         raise ConflictError(
             f"a rotation of {head.name} is pending (version {head.pending})",
-            hint=f"finish it with `dynastash rotate {head.name} --resume` or end it with `--abort`",
+            hint=f"finish it with `dynastash rotate {head.name} --resume -- PROGRAM`, or end it with `--abort`",
         )
