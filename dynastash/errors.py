@@ -33,6 +33,7 @@
     ├─ RotationError               .step
     ├─ TransferError
     └─ DeployError
+       └─ DeployAccessDeniedError
 
 Messages are lower case, end without a full stop and never contain a value. Advice goes into ``hint``.
 """
@@ -53,6 +54,10 @@ class DynastashError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors come out of another process whole, whatever their constructors require."""
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class ConfigError(DynastashError):
@@ -209,3 +214,13 @@ class TransferError(DynastashError):
 
 class DeployError(DynastashError):
     """A stack could not be created or updated."""
+
+
+class DeployAccessDeniedError(DeployError):
+    """The caller may not do this to the stack."""
+
+
+def _restored(kind: type[DynastashError], args: tuple[object, ...], attributes: dict[str, object]) -> DynastashError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error

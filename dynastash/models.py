@@ -210,7 +210,7 @@ def check_pairs(what: str, pairs: Mapping[str, str] | None) -> dict[str, str]:
             raise InvalidArgumentError(f"{what} has a pair that is not text")
         if not key or (what == "context" and not text):
             raise InvalidArgumentError(f"{what} has a pair with an empty side", hint="write KEY=TEXT")
-        if what == "context" and key.startswith(RESERVED):
+        if what == "context" and key.lower().startswith(RESERVED):  # IAM's condition keys know no case
             raise InvalidArgumentError(
                 f"{what} key {_shown(key)} is reserved", hint=f"choose a key that does not start with {RESERVED}"
             )

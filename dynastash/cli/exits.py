@@ -54,6 +54,7 @@ _CODES: Final[dict[type[errors.DynastashError], int]] = {
     errors.StoreAccessDeniedError: DENIED,
     errors.StoreUnavailableError: UNAVAILABLE,
     errors.PartialError: PARTIAL,
+    errors.DeployAccessDeniedError: DENIED,
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from dynastash._version import __version__
 from dynastash.aws.base import AwsSettings
-from dynastash.errors import CredentialsError, DeployError, DynastashError
+from dynastash.errors import CredentialsError, DeployAccessDeniedError, DeployError, DynastashError
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -92,7 +92,7 @@ def _refused(error: ClientError) -> DynastashError:
         )
     said = one_line(message or code)
     if code in _DENIED:
-        return DeployError(
+        return DeployAccessDeniedError(
             f"not allowed to call cloudformation:{operation}: {said}",
             hint="deploying takes permissions on the stack, the table and its keys; the how-to lists them",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 
 import pytest
@@ -127,3 +128,20 @@ def test_the_step_at_which_a_rotation_stopped(step: str) -> None:
     assert RotationError("it stopped", step=step).step == step
     with pytest.raises(TypeError):
         RotationError("it stopped")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DynastashError("what", hint="how"),
+        StoreError("what", hint="how", code="ResourceNotFoundException"),
+        PartialError("what", {"a": SecretNotFoundError("no a", hint="look")}),
+        RotationError("what", step="set", hint="how"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_come_whole_out_of_another_process(error: DynastashError) -> None:
+    """Constructors with required arguments must not make an error of the error when it is unpickled."""
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), again.hint, repr(again.__dict__)) == (str(error), error.hint, repr(error.__dict__))

@@ -489,3 +489,10 @@ def test_seconds_to_times() -> None:
     assert from_seconds(0) == datetime(1970, 1, 1, tzinfo=UTC)
     assert from_seconds(253_402_300_799) == datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
     assert from_seconds(1_798_761_600) == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("key", ["dynastash:env", "Dynastash:Name", "DYNASTASH:x"])
+def test_reserved_context_keys_are_reserved_in_any_case(key: str) -> None:
+    """IAM's condition keys know no case: ``Dynastash:Name`` would look like ours to a policy."""
+    with pytest.raises(InvalidArgumentError, match="reserved"):
+        check_pairs("context", {key: "x"})
