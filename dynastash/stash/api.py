@@ -109,7 +109,7 @@ class Stash:
         ``if_version`` refuses unless that is the current version (0: unless there is no such secret). ``expires_at``
         is an aware datetime. ``tags`` label the secret and stay until they are given anew; ``context`` is bound to this
         version's key and public. At most 320 KiB. ``write_only`` is for callers who may not unwrap: the head is then
-        not checked, and the secret's tags, rotation policy and deleted versions are forgotten. ``recreate`` begins a
+        not checked, and the secret's tags, rotation policy, deleted versions and creation time are forgotten. ``recreate`` begins a
         destroyed secret anew, behind the numbers that it has used.
 
         Raises :class:`ConflictError` where ``if_version`` does not hold or a rotation is pending,
@@ -159,8 +159,8 @@ class Stash:
         """Open the current versions of ``names``, or of every secret whose name starts with ``prefix``.
 
         All or nothing: where one cannot be had, :class:`PartialError` names every one that failed and nothing is
-        returned. Under a prefix, deleted and destroyed secrets are left out, and a secret created within the last
-        moments may be missing. The result is in the order of ``names``, or in that of the names' bytes.
+        returned. Under a prefix, deleted and destroyed secrets are left out, and what was written within the last
+        moments may not be seen yet. The result is in the order of ``names``, or in that of the names' bytes.
         """
         if (names is None) == (prefix is None):
             raise InvalidArgumentError("give either names or a prefix", hint="a prefix of '' means all secrets")
