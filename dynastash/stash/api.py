@@ -109,8 +109,8 @@ class Stash:
         ``if_version`` refuses unless that is the current version (0: unless there is no such secret). ``expires_at``
         is an aware datetime. ``tags`` label the secret and stay until they are given anew; ``context`` is bound to this
         version's key and public. At most 320 KiB. ``write_only`` is for callers who may not unwrap: the head is then
-        not checked, and the secret's tags, rotation policy, deleted versions and creation time are forgotten. ``recreate`` begins a
-        destroyed secret anew, behind the numbers that it has used.
+        not checked, and the secret's tags, rotation policy, deleted versions and creation time are forgotten.
+        ``recreate`` begins a destroyed secret anew, behind the numbers that it has used.
 
         Raises :class:`ConflictError` where ``if_version`` does not hold or a rotation is pending,
         :class:`SecretDeletedError`, :class:`SecretDestroyedError`, :class:`ValueTooLargeError`.
