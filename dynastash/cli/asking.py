@@ -9,18 +9,22 @@ from typing import TypeVar
 
 import click
 
+from dynastash.cli import exits
 from dynastash.cli.options import Usage
+from dynastash.cli.output import say, visible
 
 _T = TypeVar("_T")
 
 
 def agree(question: str, *, yes: bool) -> None:
-    """Return if ``yes`` was given or somebody at the terminal says so; else end, with nothing done."""
+    """Return if ``yes`` was given or somebody at the terminal says so; else end with code 1 and nothing done."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise Usage("nobody can be asked: standard input is not a terminal", "give --yes, or --dry-run to look only")
-    click.confirm(question, abort=True, err=True)
+    if not click.confirm(visible(question), err=True):
+        say("nothing was changed")
+        click.get_current_context().exit(exits.OTHER)
 
 
 @contextmanager

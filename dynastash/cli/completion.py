@@ -59,7 +59,10 @@ fi
 _FISH: Final = r"""function __dynastash_complete
     set -l lines (env COMP_LINE=(commandline -cp | string collect) _DYNASTASH_COMPLETE=fish dynastash 2>/dev/null)
     if test "$lines[1]" = ":files"
-        __fish_complete_path (commandline -ct | string replace -r '^--[^=]*=' '')
+        set -l option (commandline -ct | string match -r '^--[^=]*=')
+        for path in (__fish_complete_path (commandline -ct | string replace -r '^--[^=]*=' ''))
+            printf '%s%s\n' "$option" $path
+        end
     else
         string join \n -- $lines
     end
@@ -139,6 +142,10 @@ def _split(line: str) -> list[str]:
 
 
 def _hidden(incomplete: str) -> int:
-    """How much of the unfinished word lies before the part that bash replaces."""
+    """How much of the unfinished word lies before the part that bash replaces: up to its last word break.
+
+    An @ begins the part that is replaced, as in the name of a host; any other break ends what stays.
+    """
     breaks = os.environ.get("COMP_WORDBREAKS", "")
-    return max((incomplete.rfind(char) + 1 for char in breaks), default=0)
+    ends = (incomplete.rfind(char) + (char != "@") for char in breaks)
+    return max((0, *ends))

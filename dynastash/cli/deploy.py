@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dynastash.cli import exits
+from dynastash.cli.command import Command
 from dynastash.cli.options import Pair, Settings, Usage, common
 from dynastash.cli.output import emit, emit_table, say
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from dynastash.deploy import Deployer, Deployment, Event, Plan
 
 
-@click.command("deploy")
+@click.command("deploy", cls=Command)
 @click.argument("name", metavar="[ENV]", required=False)
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")

@@ -136,7 +136,9 @@ def destroy_command(settings: Settings, name: str, versions: tuple[int, ...], dr
 )
 @names_or_prefix
 @click.option("--keep", cls=OwnOption, type=Whole(1), metavar="N", help="Keep the newest N versions.")
-@click.option("--older-than", cls=OwnOption, type=Period(), metavar="TIME", help="Only versions older than 90d, 12h ….")
+@click.option(
+    "--older-than", cls=OwnOption, type=Period(), metavar="TIME", help="Only versions older than 90d, 12h and the like."
+)
 @click.option("--overdue", cls=OwnOption, is_flag=True, help="Destroy deleted secrets whose recovery window is over.")
 @dry_run
 @yes

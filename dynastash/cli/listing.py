@@ -23,7 +23,7 @@ _OPTIONAL = ("comment", "expires (UTC)", "tags")
     cls=OwnOption,
     type=Period(),
     metavar="TIME",
-    help="Only what expires within 14d, 12h …, or has.",
+    help="Only what expires within 14d, 12h and the like, or has.",
 )
 @click.option("--exit-code", cls=OwnOption, is_flag=True, help="With --expiring: exit with 6 if there is anything.")
 @click.option("--verified", cls=OwnOption, is_flag=True, help="Authenticate what is shown (one decryption a secret).")

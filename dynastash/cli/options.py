@@ -100,7 +100,7 @@ class SecretName(_ParamType):
 
         settings = Settings()
         for context in (ctx.find_root(), ctx):
-            settings.take(context.params)
+            settings.take({**context.params, "verbose": False})  # nothing is said at a prompt
         try:
             found = settings.stash().list(incomplete)
         except DynastashError:

@@ -20,7 +20,7 @@ PATIENCE = 60.0
 
 
 class Terminal:
-    """``argv`` with a terminal as its controlling one; which of its streams are the terminal is a matter of ``more``."""
+    """``argv`` with a terminal as its controlling one; ``more`` may give it other streams."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path, **more: Any) -> None:
         self._ours, theirs = pty.openpty()

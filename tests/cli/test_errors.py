@@ -47,6 +47,7 @@ CODES = {
     errors.PartialError: 8,
     errors.RotationError: 1,
     errors.DeployError: 1,
+    errors.DeployAccessDeniedError: 4,
     errors.TransferError: 1,
 }
 

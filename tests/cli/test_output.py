@@ -65,6 +65,15 @@ def test_keys_of_what_reads(cli: Cli) -> None:
     assert list(loaded(cli, "get", "k", "--public-key")) == documented("A public key: `get --public-key`")
 
 
+def test_keys_of_a_deployment() -> None:
+    """What deploy prints, of a plan and of the stack after it."""
+    from dynastash.cli.deploy import _data
+    from dynastash.deploy import Plan
+
+    plan = Plan(environment="dev", stack="dynastash-dev", stack_id="", action="create", change_set=None)
+    assert list(_data(plan, None, applied=False)) == documented("A deployment: `deploy`")
+
+
 def test_text_and_binary_values(cli: Cli) -> None:
     """`value` where it is UTF-8, `value_base64` where it is not, and the other one is null."""
     cli.ok("put", "n", given="pä\r\n\x00".encode())
@@ -86,13 +95,15 @@ def test_the_document_s_examples_are_json(cli: Cli) -> None:
 
 def test_times(cli: Cli) -> None:
     """UTC with milliseconds and Z."""
-    (version,) = loaded(cli, "put", "n", given=b"x"), 
+    (version,) = (loaded(cli, "put", "n", given=b"x"),)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", version["created_at"])
     (info,) = loaded(cli, "list")
     assert info["updated_at"] == version["created_at"]
 
 
-@pytest.mark.parametrize("value", ["a\x85b", "\ufeffx", "\u2028", "- a: b", "null", "1e3", "'\"", " x ", "a\n\nb\n", "🔑"])
+@pytest.mark.parametrize(
+    "value", ["a\x85b", "\ufeffx", "\u2028", "- a: b", "null", "1e3", "'\"", " x ", "a\n\nb\n", "🔑"]
+)
 def test_yaml_brings_every_text_back(cli: Cli, value: str) -> None:
     """YAML's own specialities do not change a value."""
     cli.ok("put", "n", given=value.encode())
@@ -231,7 +242,14 @@ def test_verbose_says_what_is_used(cli: Cli) -> None:
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("plain", "plain"), ("a\nb", r"a\nb"), ("\x1b", r"\x1b"), ("\udcff", r"\udcff"), ("\u202e", r"\u202e"), ("ä", "ä")],
+    [
+        ("plain", "plain"),
+        ("a\nb", r"a\nb"),
+        ("\x1b", r"\x1b"),
+        ("\udcff", r"\udcff"),
+        ("\u202e", r"\u202e"),
+        ("ä", "ä"),
+    ],
 )
 def test_visible(text: str, shown: str) -> None:
     """One line, printable characters only."""

@@ -20,7 +20,7 @@ def rotator(cli: Cli) -> Path:
     program.write_text(
         "#!/bin/sh\n"
         'here=$(dirname "$0")\n'
-        'for step; do :; done\n'
+        "for step; do :; done\n"
         'echo "talking about $step"\n'
         'cat > "$here/$step.json"\n'
         'if [ -n "$DYNASTASH_PENDING_FILE" ]; then cat "$DYNASTASH_PENDING_FILE" > "$here/$step.pending"; fi\n'

@@ -48,7 +48,7 @@ def loaded(cli: Cli, *arguments: str, **variables: str) -> set[str]:
         (["generate", "m"], (*TABLES, *PROGRAMS, "difflib", "traceback")),
         (["--help"], (*TABLES, *PROGRAMS, *SELDOM, "cryptography", "sqlite3")),
         (["put", "--help"], (*TABLES, *PROGRAMS, *SELDOM, "cryptography", "sqlite3")),
-        (["--version"], (*TABLES, *PROGRAMS, *SELDOM, "cryptography", "sqlite3", "dynastash.config", "dynastash.models")),
+        (["--version"], (*TABLES, *PROGRAMS, *SELDOM, "cryptography", "sqlite3", "dynastash.config")),
         (["completion", "bash"], (*TABLES, *PROGRAMS, *SELDOM, "cryptography", "sqlite3")),
     ],
     ids=" ".join,

@@ -40,9 +40,7 @@ def test_hidden_prompt_with_confirmation(cli: Cli) -> None:
 def test_answers_that_differ_are_asked_for_again(cli: Cli) -> None:
     """Until both agree."""
     with at_terminal(cli, "put", "n") as terminal:
-        code, seen = answers(
-            terminal, (PROMPT, b"one\n"), (AGAIN, b"two\n"), (PROMPT, b"three\n"), (AGAIN, b"three\n")
-        )
+        code, seen = answers(terminal, (PROMPT, b"one\n"), (AGAIN, b"two\n"), (PROMPT, b"three\n"), (AGAIN, b"three\n"))
     assert (code, b"the two differ" in seen) == (0, True)
     assert cli.ok("get", "n").out == b"three"
 

@@ -1,0 +1,46 @@
+"""Makes docs/reference/cli.md from the commands: ``python -m tests.cli.reference --write``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from dynastash.cli.app import app
+
+DOCUMENT = Path(__file__).parents[2] / "docs/reference/cli.md"
+
+INTRODUCTION = """\
+# Command line
+
+Results go to standard output, everything else to standard error. Options stand anywhere behind the command; the
+global ones, which every command takes, before it too. For machines there are `-o json` and `-o yaml`, with the keys
+and the exit codes that [json.md](json.md) documents. Settings come from options, environment variables and
+[`dynastash.toml`](configuration.md), the first one winning.
+
+This page is made from the commands' own help by `python -m tests.cli.reference --write`.
+"""
+
+
+def text() -> str:
+    """The document as it should be."""
+    group = app.make_context("dynastash", [], resilient_parsing=True, terminal_width=80)
+    parts = [INTRODUCTION, _section("dynastash", app.get_help(group))]
+    for name in app.list_commands(group):  # type: ignore[attr-defined]
+        command: click.Command = app.get_command(group, name)  # type: ignore[attr-defined]
+        context = command.make_context(name, [], parent=group, resilient_parsing=True, terminal_width=80)
+        parts.append(_section(f"dynastash {name}", command.get_help(context)))
+    return "\n".join(parts)
+
+
+def _section(heading: str, shown: str) -> str:
+    lines = "\n".join(line.rstrip() for line in shown.splitlines())
+    return f"## {heading}\n\n```text\n{lines}\n```\n"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        DOCUMENT.write_text(text(), encoding="utf-8")
+    else:
+        print(text(), end="")
