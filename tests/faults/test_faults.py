@@ -1,0 +1,195 @@
+"""Each operation of the stash, with each fault, at each request that it makes.
+
+A call ends with its true result, or with an error of ours within its deadline; never with a wrong value, a version too
+many, or a write that was acknowledged and is lost. What the engine holds afterwards is read directly, without the proxy.
+
+The operation is first run without a fault: its result and the states that the table goes through are the reference. The
+whole matrix has about 4,500 cases. By default each pair of operation and fault is tried at one of its requests (about
+1,000 cases); ``DYNASTASH_FAULTS=all`` runs all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from dynastash.errors import DynastashError, PartialError
+from tests.faults.operations import OPERATIONS
+from tests.faults.proxy import Disturbance, Exchange
+from tests.faults.site import Place, Site, State
+from tests.faults.troubles import ALL, FAULTS, KMS, WRITES, End
+
+pytestmark = pytest.mark.engine
+
+WHOLE = os.environ.get("DYNASTASH_FAULTS") == "all"
+DEADLINE = 31.0
+"""Seconds: the patience of one call, and the slack of one read that is repeated."""
+
+Case = tuple[str, str, str, int]
+"""Operation, fault, and the request that it happens to: the ``n``-th of an operation of AWS's."""
+
+
+def _cases(whole: bool) -> Iterator[Case]:
+    for operation, definition in OPERATIONS.items():
+        for fault, trouble in FAULTS.items():
+            places = [
+                (request, number)
+                for request in sorted(definition.requests.keys() & trouble.operations)
+                for number in range(1, definition.requests[request] + 1)
+            ]
+            if not whole and places:
+                places = [places[zlib.crc32(f"{operation} {fault}".encode()) % len(places)]]
+            for request, number in places:
+                yield operation, fault, request, number
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A run without faults: its result, and the states before it and after each of its writes."""
+
+    result: object
+    states: Sequence[State]
+
+
+@pytest.fixture(scope="session")
+def references() -> dict[str, Reference]:
+    """By operation; filled when needed."""
+    return {}
+
+
+@pytest.fixture
+def site_of(request: pytest.FixtureRequest) -> Callable[[str], Site]:
+    """The environment in which an operation runs."""
+    return lambda operation: request.getfixturevalue("site_with_moto" if OPERATIONS[operation].moto else "site")
+
+
+@pytest.fixture
+def reference(references: dict[str, Reference], site_of: Callable[[str], Site]) -> Callable[[str], Reference]:
+    """The run of an operation without faults."""
+
+    def find(operation: str) -> Reference:
+        if operation not in references:
+            references[operation] = _observed(operation, site_of(operation))
+        return references[operation]
+
+    return find
+
+
+def _observed(operation: str, site: Site) -> Reference:
+    place = site.place(empty=OPERATIONS[operation].empty)
+    states = [place.state()]
+
+    def observe(exchange: Exchange) -> None:
+        reply = exchange.forward()
+        states.append(place.state())
+        exchange.answer(reply)
+
+    site.proxy.begin(*(Disturbance(request, 1, observe, forever=True) for request in WRITES))
+    result = OPERATIONS[operation].run(place.stash(), site)
+    site.proxy.begin()
+    site.demolish(place)
+    return Reference(result, states)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_requests_of_an_operation(operation: str, site_of: Callable[[str], Site]) -> None:
+    """They are those that the matrix is made of: no request escapes it."""
+    site, definition = site_of(operation), OPERATIONS[operation]
+    place = site.place(empty=definition.empty)
+    site.proxy.begin()
+    definition.run(place.stash(), site)
+    assert site.proxy.requests == definition.requests
+    assert definition.requests.keys() <= ALL
+    site.demolish(place)
+
+
+@pytest.mark.parametrize("case", list(_cases(WHOLE)), ids=lambda case: "-".join(map(str, case)))
+def test_fault(case: Case, site_of: Callable[[str], Site], reference: Callable[[str], Reference]) -> None:
+    """One fault at one request of one operation."""
+    operation, named, request, number = case
+    fault, definition, site, expected = FAULTS[named], OPERATIONS[operation], site_of(operation), reference(operation)
+    place = site.place(empty=definition.empty)
+    stash = place.stash(patient=not fault.impatient)
+    site.proxy.begin(Disturbance(request, number, fault.trouble, fault.forever))
+    error: DynastashError | None = None
+    result: object = None
+    try:
+        result = definition.run(stash, site)
+    except DynastashError as raised:
+        error = raised
+    finally:
+        struck = site.proxy.struck
+        site.proxy.begin()
+    assert struck > 0
+    assert place.clock.monotonic() <= DEADLINE
+    if error is None:
+        assert fault.end is not End.ERROR, f"the call must not succeed: {result}"
+        assert result == expected.result
+        assert place.state() == expected.states[-1]
+    else:
+        assert fault.end is not End.RESULT, f"one fault must not show: {error!r}"
+        assert any(isinstance(one, fault.expected("kms" if request in KMS else "dynamodb")) for one in _chain(error))
+        _check_said(error, place, expected, number if request in WRITES else None)
+    assert_sound(place, erasing=operation == "destroy" and error is not None)
+    site.demolish(place)
+
+
+def _check_said(error: DynastashError, place: Place, expected: Reference, write: int | None) -> None:
+    """An error is one line with advice, the table is where the operation may stop, and a write that was made is told."""
+    assert str(error) and "\n" not in str(error)
+    state = place.state()
+    assert state in expected.states
+    if write is not None and expected.states.index(state) >= write:  # the write whose reply was lost
+        assert "may have been made" in str(error)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, what it stands for, and what it came of."""
+    if isinstance(error, PartialError):
+        yield from error.failures.values()
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__
+
+
+def assert_sound(place: Place, *, erasing: bool = False) -> None:
+    """Verify finds nothing; where an erasure was interrupted, at most what that leaves."""
+    for finding in place.findings():
+        assert erasing, finding
+        assert "left over from an interrupted erasure" in finding.message
+
+
+@pytest.mark.parametrize("request_", sorted(KMS - {"ReEncrypt"}))
+@pytest.mark.parametrize("operation", ["put", "get many", "rotate", "verify", "list verified"])
+def test_the_key_is_disabled_between_two_requests(
+    operation: str, request_: str, site: Site, reference: Callable[[str], Reference]
+) -> None:
+    """Really: the engine refuses. The call says which key and why, and once it is enabled again, goes through."""
+    definition, expected = OPERATIONS[operation], reference(operation)
+    if request_ not in definition.requests:
+        request_ = "Decrypt"
+    client = site.kms.client("kms")
+
+    def disable(exchange: Exchange) -> None:
+        client.disable_key(KeyId=site.key)
+        exchange.answer(exchange.forward())
+
+    place = site.place()
+    site.proxy.begin(Disturbance(request_, definition.requests[request_], disable))
+    try:
+        with pytest.raises(DynastashError) as caught:
+            definition.run(place.stash(), site)
+        assert any("is disabled" in str(one) for one in _chain(caught.value))
+    finally:
+        client.enable_key(KeyId=site.key)
+        site.proxy.begin()
+    assert place.state() in expected.states[:2]
+    assert_sound(place)
+    if place.state() == expected.states[0]:
+        assert definition.run(place.stash(), site) == expected.result
+    site.demolish(place)
