@@ -12,6 +12,7 @@ from dynastash.errors import (
     DynastashError,
     InvalidArgumentError,
     PartialError,
+    RollbackError,
 )
 from dynastash.generate import Policy, generate
 from dynastash.keys.base import KeyProvider
@@ -31,8 +32,9 @@ from dynastash.models import (
 from dynastash.stash import inputs, listing, views
 from dynastash.stash.changes import Changes
 from dynastash.stash.highwater import HighWater
-from dynastash.stash.lifecycle import Lifecycle, Rewrapped
+from dynastash.stash.lifecycle import Lifecycle
 from dynastash.stash.reader import Reader
+from dynastash.stash.rewrapping import Rewrapped, rewrap
 from dynastash.stash.rotating import Rotations
 from dynastash.stash.rotation import Rotator, policy_of, rotation_item
 from dynastash.stash.verify import Verified, verify
@@ -46,7 +48,8 @@ class Stash:
     :func:`dynastash.connect` makes one. Safe to use from several threads. Every method raises
     :class:`~dynastash.errors.DynastashError` and nothing else, apart from programming mistakes.
 
-    ``identity`` says who writes, for ``created_by``; it is asked once, at the first write.
+    ``identity`` says who writes, for ``created_by``; it is asked once, at the first write. ``seen`` remembers the
+    highest state of each secret, below which the store must not fall: by default for as long as this object lives.
     """
 
     def __init__(
@@ -57,15 +60,16 @@ class Stash:
         *,
         identity: Callable[[], str],
         clock: Clock | None = None,
+        seen: HighWater | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._store = store
         self._keys = keys
-        self._reader = Reader(check_environment(environment), store, keys, self._clock, HighWater())
-        changes = Changes(self._reader, identity)
-        self._writer = Writer(self._reader, changes)
+        self._reader = Reader(check_environment(environment), store, keys, self._clock, seen or HighWater())
+        self._changes = Changes(self._reader, identity)
+        self._writer = Writer(self._reader, self._changes)
         self._rotations = Rotations(self._reader, self._writer)
-        self._lifecycle = Lifecycle(self._reader, changes)
+        self._lifecycle = Lifecycle(self._reader, self._changes)
 
     def __repr__(self) -> str:
         return f"<Stash {self.environment}: {self.where}>"
@@ -137,8 +141,18 @@ class Stash:
         new = replace(new, rotation=rotation_item(policy))
         return self._put(name, new, if_version=if_version, write_only=write_only, recreate=recreate)
 
-    def get(self, name: str, *, version: int | None = None, stage: Stage | str | None = None) -> Secret:
+    def get(
+        self,
+        name: str,
+        *,
+        version: int | None = None,
+        stage: Stage | str | None = None,
+        min_version: int | None = None,
+    ) -> Secret:
         """Open the current version of ``name``, or version ``version``, or the one at ``stage``.
+
+        ``min_version`` is what the caller knows the secret to have reached: where its current version is lower, the
+        store was put back, and that is a :class:`RollbackError`.
 
         Raises :class:`SecretNotFoundError`, :class:`VersionNotFoundError`, :class:`SecretDeletedError`,
         :class:`SecretDestroyedError`, :class:`ExpiredError`; :class:`EnvelopeError` for a record that is not what
@@ -147,12 +161,20 @@ class Stash:
         check_name(name)
         if version is not None and stage is not None:
             raise InvalidArgumentError("a version and a stage were asked for", hint="ask for one of them")
+        if min_version is not None:
+            check_version(min_version)
         if version is not None:
             opened = self._reader.version(name, check_version(version))
         elif stage is not None and (wanted := inputs.stage(stage)) is not Stage.CURRENT:
             opened = self._reader.staged(name, wanted)
         else:
             opened = self._reader.current(name)
+        current = opened.head.current or 0
+        if min_version is not None and current < min_version:
+            raise RollbackError(
+                f"{name} is at version {current}, and version {min_version} at least was expected",
+                hint="the table was rolled back or tampered with: compare it with a backup and the audit log",
+            )
         return views.secret(self._reader.usable(opened))
 
     def get_many(self, names: Iterable[str] | None = None, *, prefix: str | None = None) -> dict[str, Secret]:
@@ -287,33 +309,46 @@ class Stash:
         """Hide a secret, or one version of it that is neither current nor pending, so that it can be undeleted.
 
         A deleted secret is due to be destroyed ``recovery_days`` from now (0 to 3,650), by whoever purges; nothing
-        happens to it by itself.
+        happens to it by itself, and until then and after it can be undeleted. A secret that is deleted already keeps
+        its date; a deleted version has none. Refused while a rotation is pending.
         """
         check_name(name)
         if not 0 <= recovery_days <= 3650:
             raise InvalidArgumentError("the recovery window is out of range", hint="give 0 to 3650 days")
+        expected = inputs.expected(if_version)
         if version is None:
-            expected = inputs.expected(if_version)
             return views.info(self._lifecycle.delete(name, recovery_days=recovery_days, if_version=expected))
-        return views.info(self._lifecycle.disable(name, check_version(version)))
+        return views.info(self._lifecycle.disable(name, check_version(version), if_version=expected))
 
     def undelete(self, name: str, version: int | None = None) -> SecretInfo:
-        """Take the deletion of a secret, or of one version, back."""
+        """Take the deletion of a secret, or of one version, back. What is not deleted stays as it is."""
         check_name(name)
         if version is None:
             return views.info(self._lifecycle.undelete(name))
         return views.info(self._lifecycle.enable(name, check_version(version)))
 
-    def destroy(self, name: str, versions: Iterable[int] | None = None) -> None:
+    def destroy(self, name: str, versions: Iterable[int] | None = None, *, if_version: int | None = None) -> None:
         """Erase a secret, or versions that are neither current nor pending, for good.
 
-        Their numbers are never used again. What was interrupted is finished by the same call.
+        Their numbers are never used again. What was interrupted is finished by the same call, and what is destroyed
+        already is left alone. A deleted secret, and one with a pending rotation, is destroyed like any other. Of
+        several versions all are checked before the first one is erased.
         """
         check_name(name)
+        expected = inputs.expected(if_version)
         if versions is None:
-            self._lifecycle.destroy(name)
+            self._lifecycle.destroy(name, if_version=expected, overdue=False)
         else:
-            self._lifecycle.destroy_versions(name, [check_version(version) for version in versions])
+            numbers = [check_version(version) for version in versions]
+            self._lifecycle.destroy_versions(name, numbers, if_version=expected)
+
+    def purge(self, name: str) -> None:
+        """Erase a deleted secret for good, if its recovery window is over.
+
+        Decided on the authenticated head, at the moment of erasing: a secret that was undeleted since :meth:`overdue`
+        listed it is a :class:`ConflictError`.
+        """
+        self._lifecycle.destroy(check_name(name), if_version=None, overdue=True)
 
     def prune(
         self, name: str, *, keep: int | None = None, older_than: timedelta | None = None, dry_run: bool = False
@@ -321,7 +356,8 @@ class Stash:
         """Erase old versions for good and return their numbers: all but the newest ``keep``, all ``older_than``.
 
         Both conditions hold where both are given. Stops before the first version that must stay: the newest, and those
-        that are current, previous or pending. ``dry_run`` returns the numbers and erases nothing.
+        that are current, previous or pending. ``dry_run`` returns the numbers and erases nothing. Tombstones among the
+        versions go too, and whatever an interrupted erasure has left below.
         """
         check_name(name)
         if keep is None and older_than is None:
@@ -333,7 +369,7 @@ class Stash:
         return run(name, keep=keep, before_ms=before)
 
     def overdue(self, prefix: str = "") -> Sequence[SecretInfo]:
-        """The deleted secrets whose recovery window is over: what a purge destroys."""
+        """The deleted secrets whose recovery window is over, as the store lists them: what :meth:`purge` is for."""
         now = self._clock.now()
         return [
             info for info in self.list(prefix) if info.purge_at is not None and info.purge_at.timestamp() * 1000 <= now
@@ -342,9 +378,10 @@ class Stash:
     def rewrap(self, name: str) -> Iterator[Rewrapped]:
         """Wrap the data keys of all versions of ``name`` anew, under the key that new versions get.
 
-        Yields each version as it is done. No value is opened; with KMS the data keys never leave it.
+        Yields each version as it is done. No value is opened; with KMS the data keys never leave it. A version that is
+        damaged does not keep the others from being done; its error is raised at the end.
         """
-        return self._lifecycle.rewrap(check_name(name))
+        return rewrap(self._reader, self._changes, check_name(name))
 
     def diff(self, name: str, one: int, other: int) -> Difference:
         """Open two versions and say in what they differ. No ``repr`` of the result shows a value."""
@@ -361,6 +398,8 @@ class Stash:
     def _put(
         self, name: str, new: NewVersion, *, if_version: int | None, write_only: bool = False, recreate: bool = False
     ) -> Version:
+        if recreate:
+            self._lifecycle.finish(check_name(name))
         return _written(
             self._writer.put(
                 check_name(name),
