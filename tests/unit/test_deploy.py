@@ -18,6 +18,7 @@ from dynastash.deploy.wire import translated
 from dynastash.errors import (
     ConfigError,
     CredentialsError,
+    DeployAccessDeniedError,
     DeployError,
     DynastashError,
     InvalidArgumentError,
@@ -566,7 +567,7 @@ def refusal(code: str, message: str = "no.", operation: str = "CreateChangeSet")
     [
         (
             refusal("AccessDenied", "User: x is not authorized"),
-            DeployError,
+            DeployAccessDeniedError,
             "not allowed to call cloudformation:Create",
         ),
         (refusal("ExpiredToken"), CredentialsError, "expired"),

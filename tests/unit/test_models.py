@@ -408,7 +408,7 @@ def test_what_a_context_may_not_have_and_tags_may() -> None:
         assert check_pairs("tags", pairs) == pairs
         with pytest.raises(InvalidArgumentError):
             check_pairs("context", pairs)
-    assert check_pairs("context", {"Dynastash:env": "x", "dynastash": "x"})
+    assert check_pairs("context", {"dynastash": "x"})
 
 
 def test_a_contexts_pairs() -> None:
