@@ -1,16 +1,20 @@
-"""What this process has already seen of each secret: the store must never show less."""
+"""What a client has already seen of each secret: the store must never show less."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 
 from dynastash.errors import RollbackError
 from dynastash.models import Head
 
 
 class HighWater:
-    """The highest ``last`` and ``revision`` of each secret that were seen authenticated.
+    """The highest ``last`` and ``revision`` of each secret that were seen authenticated, in this process.
+
+    :class:`dynastash.statefile.StateFile` is the same in a file, for all processes.
 
     The floor for a read is taken before the read begins: another thread may raise it meanwhile, and a strongly
     consistent read owes only what was there when it began.
@@ -24,6 +28,14 @@ class HighWater:
     def floor(self, name: str) -> tuple[int, int]:
         """``(last, revision)`` that a read beginning now must reach."""
         return self._seen.get(name, (0, 0))
+
+    def names(self) -> Collection[str]:
+        """The secrets that were seen."""
+        return list(self._seen)
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is observed within belongs together: whoever keeps it elsewhere may do so once, at the end."""
+        return nullcontext()
 
     def check(self, head: Head | None, name: str, floor: tuple[int, int]) -> None:
         """Raise :class:`RollbackError` where ``head`` is behind ``floor``; None is behind everything but nothing."""

@@ -283,7 +283,8 @@ class Reader:
             except DynastashError as error:
                 return error
 
-        return dict(zip(wanted, parallel.each(open_one, wanted, limit=self.keys.concurrency), strict=True))
+        with self.seen.together():
+            return dict(zip(wanted, parallel.each(open_one, wanted, limit=self.keys.concurrency), strict=True))
 
     def _first_look(self, name: str, item: Item | None, floor: tuple[int, int]) -> Snapshot | DynastashError | None:
         """What one of many heads says: enough to go on, or final, or None: to be read again by its name."""

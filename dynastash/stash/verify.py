@@ -1,20 +1,27 @@
 """Is everything in the store what dynastash wrote? Every record of an environment, checked (docs/format-v1.md).
 
-Reads the whole store once, in its own order, secret by secret. What does not fit together is read again by name before
-it is reported: a scan is not of one moment.
+Reads the whole store once, in its own order, a few records at a time. A scan is not of one moment: a secret whose
+records do not fit together is read again by its name, with its head before and after, before anything is reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from itertools import islice
+from typing import Final, TypeVar
 
+from dynastash.backoff import Backoff
 from dynastash.crypto import envelope, records
 from dynastash.crypto.kdf import DerivedKeys
 from dynastash.crypto.records import VersionMetadata, VersionRecord
-from dynastash.errors import DynastashError, KeyAccessDeniedError, KeyUnavailableError, StoreError
+from dynastash.errors import (
+    ContextMismatchError,
+    EnvelopeError,
+    RollbackError,
+    UntrustedKeyError,
+)
 from dynastash.models import Context, Head, Item, State, WrappedKey
 from dynastash.stash import parallel
 from dynastash.stash.reader import Reader
@@ -22,6 +29,12 @@ from dynastash.stores.base import RecordKey
 
 _STALE_MS: Final = 86_400_000
 """A rotation that is pending for longer than a day has been forgotten."""
+
+_READ: Final = 32  # whole records in memory at once, for each call in flight 4: some 50 MB at most
+
+
+_T = TypeVar("_T")
+_Report = Callable[[int | None, "Problem", str], None]
 
 
 class Problem(StrEnum):
@@ -44,6 +57,9 @@ class Problem(StrEnum):
 
     UNKNOWN = "unknown"
     """An attribute that this release does not know."""
+
+    ROLLED_BACK = "rolled back"
+    """The secret is at an earlier state than this client has seen, or gone."""
 
     EXPIRED = "expired"
     """The current version's expiry has passed."""
@@ -72,166 +88,276 @@ class Verified:
     findings: Sequence[Finding]
 
 
+_OF_ONE_MOMENT: Final = frozenset((Problem.MALFORMED, Problem.UNKNOWN, Problem.EXPIRED, Problem.OVERDUE))
+"""What is wrong with one record alone. Everything else may come of reading while somebody writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """One item, looked at by itself. ``number`` is None for the head and for what is neither; ciphertext is gone."""
+
+    name: str
+    number: int | None = None
+    head: tuple[Head, Item] | None = None
+    live: VersionMetadata | None = None
+    tombstone: VersionMetadata | None = None
+    keys: DerivedKeys | None = field(default=None, repr=False)
+    findings: Sequence[Finding] = ()
+
+
 def verify(reader: Reader, *, prefix: str, structure_only: bool) -> Iterator[Verified]:
     """Check every secret whose name starts with ``prefix``, in the store's order.
 
     ``structure_only`` opens no data key: what is not authenticated then is only checked for its shape and for the
     invariants. Failures of the store, and a key provider that refuses as a whole, are raised.
     """
-
-    def check(group: tuple[str, Sequence[Item]]) -> Verified:
-        name, items = group
-        found = _Check(reader, name, items, structure_only).run()
-        if not found.findings:
-            return found
-        return _Check(reader, name, _again(reader, name), structure_only).run()
-
-    batch: list[tuple[str, Sequence[Item]]] = []
-    size = 4 * reader.keys.concurrency
-    for group in _secrets(reader, prefix):
-        batch.append(group)
-        if len(batch) == size:
-            yield from parallel.each(check, batch, limit=reader.keys.concurrency)
-            batch = []
-    yield from parallel.each(check, batch, limit=reader.keys.concurrency)
+    with reader.seen.together():
+        yield from _verify(reader, prefix, structure_only)
 
 
-def _secrets(reader: Reader, prefix: str) -> Iterator[tuple[str, list[Item]]]:
-    """The store's items, those of one secret together, as the protocol promises."""
-    name: str | None = None
-    items: list[Item] = []
-    for item in reader.store.scan():
-        own = str(item["name"]["S"])
-        if own != name:
-            if name is not None and name.startswith(prefix):
-                yield name, items
-            name, items = own, []
-        items.append(item)
-    if name is not None and name.startswith(prefix):
-        yield name, items
+def _verify(reader: Reader, prefix: str, structure_only: bool) -> Iterator[Verified]:
+    unseen = {name for name in reader.seen.names() if name.startswith(prefix)}
+    items = (item for item in reader.store.scan() if str(item["name"]["S"]).startswith(prefix))
+    secret: _Secret | None = None
+    for looked in _looked(reader, items, structure_only):
+        if secret is None or secret.name != looked.name:
+            if secret is not None:
+                yield _settled(reader, secret, structure_only)
+            secret = _Secret(looked.name)
+            unseen.discard(looked.name)
+        secret.add(looked)
+    if secret is not None:
+        yield _settled(reader, secret, structure_only)
+    for name in sorted(unseen):  # seen before and not there, unless it was written behind the scan
+        yield _settled(reader, _Secret(name), structure_only)
 
 
-def _again(reader: Reader, name: str) -> list[Item]:
+def _looked(reader: Reader, items: Iterable[Item], structure_only: bool) -> Iterator[_Looked]:
+    """Each of ``items`` looked at, in order, several at once."""
+    limit = reader.keys.concurrency
+    left = iter(items)
+    while batch := list(islice(left, 4 * limit)):
+        yield from parallel.each(lambda item: _look(reader, item, structure_only), batch, limit=limit)
+
+
+def _settled(reader: Reader, secret: _Secret, structure_only: bool) -> Verified:
+    """What is to be reported of ``secret``, after reading it again where that could make a difference.
+
+    Its head is read before and after its versions: where nobody has written between, all are of one moment. Where
+    somebody always does, what is found each time is true: the rest was their work.
+    """
+    verified = secret.check(reader, reader.seen.floor(secret.name), structure_only)
+    if _certain(verified):
+        return verified
+    backoff = Backoff(reader.clock)
+    always: Sequence[Finding] | None = None
+    while True:
+        floor = reader.seen.floor(secret.name)
+        before = _revision(reader, secret.name)
+        verified = _read(reader, secret.name, structure_only).check(reader, floor, structure_only)
+        if _certain(verified) or before == _revision(reader, secret.name):
+            return verified
+        always = [found for found in verified.findings if always is None or found in always]
+        if not backoff.pause():
+            return replace(verified, findings=tuple(always))
+
+
+def _certain(verified: Verified) -> bool:
+    return all(finding.problem in _OF_ONE_MOMENT for finding in verified.findings)
+
+
+def _revision(reader: Reader, name: str) -> object:
+    key = RecordKey(name, records.HEAD)
+    return reader.store.fetch([key]).get(key, {}).get("revision")
+
+
+def _read(reader: Reader, name: str, structure_only: bool) -> _Secret:
+    """``name`` by its name: its versions a few at a time, its head last."""
     keys = [RecordKey(name, str(item["record"]["S"])) for item in reader.store.history(name)]
-    found = reader.store.fetch([RecordKey(name, records.HEAD), *keys])
-    return [found[key] for key in sorted(found, key=lambda key: key.record)]
+    keys.append(RecordKey(name, records.HEAD))
+
+    def items() -> Iterator[Item]:
+        for start in range(0, len(keys), _READ):
+            chunk = keys[start : start + _READ]
+            found = reader.store.fetch(chunk)
+            yield from (found[key] for key in chunk if key in found)
+
+    secret = _Secret(name)
+    for looked in _looked(reader, items(), structure_only):
+        secret.add(looked)
+    return secret
 
 
-class _Check:
-    """One secret's items, held against each other."""
+def _look(reader: Reader, item: Item, structure_only: bool) -> _Looked:
+    name, record = str(item["name"]["S"]), str(item["record"]["S"])
+    number = records.parse_version_key(record)
+    findings: list[Finding] = []
 
-    def __init__(self, reader: Reader, name: str, items: Sequence[Item], structure_only: bool) -> None:
-        self._reader = reader
-        self._name = name
-        self._items = items
-        self._structure_only = structure_only
+    def report(problem: Problem, message: str) -> None:
+        findings.append(Finding(name, number, problem, message))
+
+    head: tuple[Head, Item] | None = None
+    live: VersionRecord | None = None
+    tombstone: VersionMetadata | None = None
+    keys: DerivedKeys | None = None
+    try:
+        if record == records.HEAD:
+            decoded = records.decode_head(item)
+            head = decoded, item
+            for attribute in sorted(decoded.extra):
+                report(Problem.UNKNOWN, f"the head has an unknown attribute {attribute!r}")
+        elif number is None:
+            report(Problem.STRAY, f"the record {record!r} is neither a head nor a version")
+        elif records.is_tombstone(item):
+            tombstone = records.decode_metadata(item)
+        else:
+            live = records.decode_version(item)
+            for attribute in sorted(item.keys() - records.VERSION_ATTRIBUTES):
+                report(Problem.UNKNOWN, f"the record has an unknown attribute {attribute!r}")
+    except EnvelopeError as error:
+        report(Problem.MALFORMED, str(error))
+    if live is not None and not structure_only:
+        keys = _guarded(report, lambda: _open(reader, name, live))
+    return _Looked(name, number, head, live.metadata if live else None, tombstone, keys, tuple(findings))
+
+
+def _open(reader: Reader, name: str, record: VersionRecord) -> DerivedKeys:
+    envelope.check_identity(record, name, record.number)
+    wrapped = WrappedKey(record.wrapped_key, record.metadata.key_id or "")
+    context = Context(reader.environment, name, record.number, record.metadata.context)
+    data_key = reader.keys.unwrap(wrapped, context)
+    _, keys = envelope.open_record(reader.environment, record, data_key)
+    return keys
+
+
+def _guarded(report: Callable[[Problem, str], None], check: Callable[[], _T]) -> _T | None:
+    """The result of ``check``; None, and a report, for what is wrong with the record. All else is raised."""
+    try:
+        return check()
+    except (EnvelopeError, ContextMismatchError, UntrustedKeyError) as error:
+        report(Problem.FORGED, str(error))
+        return None
+
+
+class _Secret:
+    """One secret's records, held against each other. Grows by some hundred bytes for each version."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
         self._findings: list[Finding] = []
-        self._live: dict[int, VersionRecord] = {}
-        self._tombstones: dict[int, VersionMetadata] = {}
+        self._live: dict[int, VersionMetadata] = {}
+        self._keys: dict[int, DerivedKeys] = {}
+        self._tombstones: set[int] = set()
+        self._malformed: set[int] = set()
         self._head: tuple[Head, Item] | None = None
+        self._headless = True
 
-    def run(self) -> Verified:
-        """Sort, then check what is there against the head, then against the keys."""
-        for item in self._items:
-            self._sort(item)
+    def add(self, looked: _Looked) -> None:
+        """One more of the secret's records."""
+        self._findings += looked.findings
+        if looked.number is None:
+            self._headless = self._headless and not any(
+                finding.problem is Problem.MALFORMED for finding in looked.findings
+            )
+            self._head = looked.head or self._head
+        elif looked.live is not None:
+            self._live[looked.number] = looked.live
+            if looked.keys is not None:
+                self._keys[looked.number] = looked.keys
+        elif looked.tombstone is not None:
+            self._tombstones.add(looked.number)
+        else:
+            self._malformed.add(looked.number)
+
+    def check(self, reader: Reader, floor: tuple[int, int], structure_only: bool) -> Verified:
+        """All that is wrong with the secret. ``floor`` is from before it was read."""
+        findings = list(self._findings)
+
+        def report(number: int | None, problem: Problem, message: str) -> None:
+            findings.append(Finding(self.name, number, problem, message))
+
         if self._head is None:
-            self._report(None, Problem.MISSING, "the secret has no head")
+            if self._headless:  # a malformed one has been reported
+                report(None, Problem.MISSING, "the secret has no head")
         else:
             head, item = self._head
-            self._check_invariants(head)
-            self._check_times(head)
-            if not self._structure_only:
-                self._check_seals(head, item)
-        return Verified(self._name, len(self._live), len(self._tombstones), tuple(self._findings))
-
-    def _report(self, version: int | None, problem: Problem, message: str) -> None:
-        self._findings.append(Finding(self._name, version, problem, message))
-
-    def _sort(self, item: Item) -> None:
-        record = str(item["record"]["S"])
-        number = records.parse_version_key(record)
+            for number, problem, message in violations(head, self._live, self._tombstones, self._malformed):
+                report(number, problem, message)
+            self._check_times(head, reader.clock.now(), report)
+            if not structure_only:
+                self._check_seal(reader, head, item, report)
         try:
-            if record == records.HEAD:
-                self._head = records.decode_head(item), item
-                for attribute in sorted(self._head[0].extra):
-                    self._report(None, Problem.UNKNOWN, f"the head has an unknown attribute {attribute!r}")
-            elif number is None:
-                self._report(None, Problem.STRAY, f"the record {record!r} is neither a head nor a version")
-            elif records.is_tombstone(item):
-                self._tombstones[number] = records.decode_metadata(item)
-            else:
-                self._live[number] = records.decode_version(item)
-                for attribute in sorted(item.keys() - records.VERSION_ATTRIBUTES):
-                    self._report(number, Problem.UNKNOWN, f"the record has an unknown attribute {attribute!r}")
-        except DynastashError as error:
-            self._report(number, Problem.MALFORMED, str(error))
+            reader.seen.check(self._head[0] if self._head is not None else None, self.name, floor)
+        except RollbackError as error:
+            report(None, Problem.ROLLED_BACK, str(error))
+        return Verified(self.name, len(self._live), len(self._tombstones), tuple(findings))
 
-    def _check_invariants(self, head: Head) -> None:
-        malformed = {finding.version for finding in self._findings if finding.problem is Problem.MALFORMED}
-        there = self._live.keys() | self._tombstones.keys() | malformed
-        if head.last not in there:
-            self._report(head.last, Problem.MISSING, "the newest version is missing")
-        for number in sorted(there - {None}, key=lambda number: number or 0):
-            assert number is not None
-            if number > head.last:
-                self._report(number, Problem.STRAY, "the version is beyond the head's newest")
-            elif number < head.pruned_below and number in self._live:
-                self._report(number, Problem.STRAY, "the version is left over from an interrupted erasure")
-            elif number in self._live and number in head.destroyed:
-                self._report(number, Problem.MISMATCH, "the head calls the version destroyed, and it is not")
-            elif number in self._tombstones and number >= head.pruned_below and number not in head.destroyed:
-                self._report(number, Problem.MISSING, "the version was destroyed, and the head does not know of it")
-        for number in range(head.pruned_below, head.last):
-            if number not in there and number not in head.destroyed:
-                self._report(number, Problem.MISSING, "the version is missing")
-        for stage in ("current", "pending", "previous"):
-            number = getattr(head, stage)
-            if number is not None and number not in self._live and number not in malformed:
-                self._report(number, Problem.MISSING, f"the {stage} version has no value")
-
-    def _check_times(self, head: Head) -> None:
-        now = self._reader.clock.now()
+    def _check_times(self, head: Head, now: int, report: _Report) -> None:
         current = self._live.get(head.current or 0)
         if current is not None:
-            metadata = current.metadata
-            if (metadata.comment, metadata.expires_at) != (head.comment, head.expires_at):
-                self._report(head.current, Problem.MISMATCH, "the head's copy of comment or expiry differs")
-            if head.state is State.ACTIVE and metadata.expires_at is not None and metadata.expires_at * 1000 <= now:
-                self._report(head.current, Problem.EXPIRED, "the current version has expired")
+            if (current.comment, current.expires_at) != (head.comment, head.expires_at):
+                report(head.current, Problem.MISMATCH, "the head's copy of comment or expiry differs")
+            if head.state is State.ACTIVE and current.expires_at is not None and current.expires_at * 1000 <= now:
+                report(head.current, Problem.EXPIRED, "the current version has expired")
         if head.state is State.DELETED and head.purge_at is not None and head.purge_at * 1000 <= now:
-            self._report(None, Problem.OVERDUE, "the secret is deleted and its recovery window is over")
-        if head.pending is not None and now - head.updated_ms > _STALE_MS:
-            self._report(head.pending, Problem.OVERDUE, "a rotation is pending for more than a day")
+            report(None, Problem.OVERDUE, "the secret is deleted and its recovery window is over")
+        pending = self._live.get(head.pending or 0)
+        if pending is not None and now - pending.created_ms > _STALE_MS:
+            report(head.pending, Problem.OVERDUE, "a rotation is pending for more than a day")
 
-    def _check_seals(self, head: Head, item: Item) -> None:
-        derived = {number: self._open(record) for number, record in sorted(self._live.items())}
-        sealing = derived.get(head.sealing_version or 0)
-        if head.state is State.DESTROYED:
+    def _check_seal(self, reader: Reader, head: Head, item: Item, report: _Report) -> None:
+        if head.state is State.DESTROYED:  # it has none
             return
+        sealing = self._keys.get(head.sealing_version or 0)
         if sealing is None:
-            self._report(None, Problem.FORGED, "the head cannot be authenticated: its version does not open")
+            report(None, Problem.FORGED, "the head cannot be authenticated: its version does not open")
             return
-        self._guarded(None, lambda: envelope.check_seal(self._reader.environment, head, item, sealing))
 
-    def _open(self, record: VersionRecord) -> DerivedKeys | None:
-        opened: list[DerivedKeys] = []
+        def seal() -> None:
+            envelope.check_seal(reader.environment, head, item, sealing)
+            reader.seen.observe(head)
 
-        def attempt() -> None:
-            wrapped = WrappedKey(record.wrapped_key, record.metadata.key_id or "")
-            context = Context(self._reader.environment, self._name, record.number, record.metadata.context)
-            data_key = self._reader.keys.unwrap(wrapped, context)
-            _, keys = envelope.open_record(
-                self._reader.environment, envelope.check_identity(record, self._name, record.number), data_key
-            )
-            opened.append(keys)
+        _guarded(lambda problem, message: report(None, problem, message), seal)
 
-        self._guarded(record.number, attempt)
-        return opened[0] if opened else None
 
-    def _guarded(self, number: int | None, check: Callable[[], None]) -> None:
-        try:
-            check()
-        except (StoreError, KeyAccessDeniedError, KeyUnavailableError):
-            raise  # says nothing of the record
-        except DynastashError as error:
-            self._report(number, Problem.FORGED, str(error))
+def violations(
+    head: Head, live: Collection[int], tombstones: Collection[int], malformed: Collection[int] = ()
+) -> Iterator[tuple[int, Problem, str]]:
+    """Where a secret's versions do not fit its head: invariants I2 to I4, and what they leave open.
+
+    What is ``malformed`` is there, and nobody knows as what.
+    """
+    there = {*live, *tombstones, *malformed}
+    if head.last not in there:
+        yield head.last, Problem.MISSING, "the newest version is missing"
+    for number in sorted(there):
+        if number > head.last:
+            yield number, Problem.STRAY, "the version is beyond the head's newest"
+        elif number in live and number < head.pruned_below:
+            yield number, Problem.STRAY, "the version is left over from an interrupted erasure"
+        elif number in live and (number in head.destroyed or head.state is State.DESTROYED):
+            yield number, Problem.MISMATCH, "the head calls the version destroyed, and it is not"
+        elif number in tombstones and number >= head.pruned_below and number not in head.destroyed:
+            yield number, Problem.MISSING, "the version was destroyed, and the head does not know of it"
+    for first, last in _gaps(head.pruned_below, head.last, there | head.destroyed):
+        more = f", and all up to version {last}" if last > first else ""
+        yield first, Problem.MISSING, f"the version is missing{more}"
+    for number in sorted(head.destroyed | head.disabled):
+        if not head.pruned_below <= number <= head.last or number in head.destroyed & head.disabled:
+            yield number, Problem.MISMATCH, "the head speaks of a version that it cannot have"
+    if head.pruned_below > head.last:
+        yield head.last, Problem.MISMATCH, "the head calls its newest version pruned"
+    for stage, staged in (("current", head.current), ("pending", head.pending), ("previous", head.previous)):
+        if staged is not None and staged not in live and staged not in malformed:
+            yield staged, Problem.MISSING, f"the {stage} version has no value"
+
+
+def _gaps(start: int, end: int, there: Collection[int]) -> Iterator[tuple[int, int]]:
+    """The runs of numbers from ``start`` up to ``end`` that are not ``there``: few, whatever a forged head claims."""
+    following = start
+    for number in sorted(number for number in there if start <= number < end):
+        if number > following:
+            yield following, number - 1
+        following = number + 1
+    if following < end:
+        yield following, end - 1
