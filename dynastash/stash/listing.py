@@ -60,9 +60,11 @@ def history(reader: Reader, name: str) -> tuple[Head, list[VersionMetadata]]:
         reader.seen.check(head, name, floor)
         if any(version.name != name for version in versions):
             raise IntegrityError(f"the store answered with another secret's records than those of {name}")
-        if not versions or versions[-1].number != head.last:
+        # Versions are read after the head: one more may have come since, and none that the head knows may be missing.
+        known = [version for version in versions if version.number <= head.last]
+        if not known or known[-1].number != head.last:
             raise Inconsistent
-        return head, versions
+        return head, known
 
     return reader.consistently(name, attempt)
 

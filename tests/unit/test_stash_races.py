@@ -635,7 +635,21 @@ def test_history_of_a_secret_that_comes_into_being(world: World) -> None:
             return super().history(name)
 
     assert [version.number for version in world.fresh(Early(world.store)).history("n")] == [1]
+    assert world.clock.slept == [0.05]
+
+
+def test_history_of_a_secret_that_is_written_all_the_time(world: World) -> None:
+    """It is of the moment of its head; however busy the writers are, that is not called an attack, nor waited for."""
+
+    class Busy(Between):
+        def history(self, name: str):  # type: ignore[no-untyped-def]
+            world.fresh().put("n", b"one more")
+            return super().history(name)
+
+    world.stash.put("n", b"1")
     world.stash.put("n", b"2")
-    assert [version.stages for version in world.fresh(Early(world.store)).history("n")][-1] == ("current",)
+    history = world.fresh(Busy(world.store)).history("n")
+    assert [(version.number, version.stages) for version in history] == [(1, ("previous",)), (2, ("current",))]
+    assert world.clock.slept == []
     with pytest.raises(SecretNotFoundError):
         world.stash.history("other")
