@@ -23,13 +23,14 @@ LOCAL: Final = "local"
 FILE_NAME: Final = "dynastash.toml"
 _AWS_KEYS: Final = ("region", "profile", "role_arn", "endpoint_url")
 _STORES: Final = ("dynamodb", "sqlite")
-_ENVIRONMENT_KEYS: Final = frozenset((*_AWS_KEYS, "store", "path", "table", "key", "trusted_keys"))
+_ENVIRONMENT_KEYS: Final = frozenset((*_AWS_KEYS, "store", "path", "state", "table", "key", "trusted_keys"))
 _KNOWN: Final = f"the settings are {', '.join(sorted(_ENVIRONMENT_KEYS))}"
 _VARIABLES: Final = {
     "DYNASTASH_TABLE": "table",
     "DYNASTASH_KEY": "key",
     "DYNASTASH_TRUSTED_KEYS": "trusted_keys",
 }
+_STATE: Final = "DYNASTASH_STATE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +38,8 @@ class Environment:
     """One environment's settings, resolved.
 
     ``store`` is ``dynamodb`` or ``sqlite``. ``directory`` and ``keyring`` belong to ``sqlite``: where the file and its
-    key stand, and whether the key stands in the operating system's keyring instead. ``source`` says where the
-    environment was defined: a file's path, or ``default``.
+    key stand, and whether the key stands in the operating system's keyring instead. ``state`` is the file that keeps
+    the high-water marks, or None. ``source`` says where the environment was defined: a file's path, or ``default``.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Environment:
     trusted_keys: tuple[str, ...] = ()
     directory: Path = field(default_factory=Path)
     keyring: bool = False
+    state: Path | None = None
     source: str = "default"
 
 
@@ -104,8 +106,11 @@ def resolve(
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     if unknown := sorted(given.keys() - _ENVIRONMENT_KEYS):
         raise ConfigError(f"{unknown[0]} is not a setting", hint=_KNOWN)
-    if configuration.path is not None and "path" in settings:  # relative to the file; an absolute path stays
-        settings["path"] = str(configuration.path.parent / Path(settings["path"]).expanduser())
+    for key in ("path", "state"):
+        if configuration.path is not None and key in settings:  # relative to the file; an absolute path stays
+            settings[key] = str(configuration.path.parent / Path(settings[key]).expanduser())
+    if variables.get(_STATE):
+        settings["state"] = variables[_STATE]
     store = given.get("store") or settings.get("store") or ("sqlite" if name == LOCAL else "dynamodb")
     if store not in _STORES:
         raise ConfigError("store is not a store that there is", hint=f"use {' or '.join(_STORES)}")
@@ -126,6 +131,7 @@ def resolve(
         table=settings.get("table") or f"dynastash-{name}",
         key=settings.get("key") or f"alias/dynastash-{name}",
         trusted_keys=_listed(settings.get("trusted_keys", ())),
+        state=_state(settings),
         source=source,
     )
 
@@ -139,7 +145,9 @@ def _listed(keys: str | Sequence[str]) -> tuple[str, ...]:
 def resolve_all(configuration: Configuration, variables: Mapping[str, str] | None = None) -> list[Environment]:
     """Every environment that is defined, as the file alone has it."""
     plain = {
-        key: value for key, value in (os.environ if variables is None else variables).items() if key not in _VARIABLES
+        key: value
+        for key, value in (os.environ if variables is None else variables).items()
+        if key not in (*_VARIABLES, _STATE)
     }
     return [resolve(name, configuration=configuration, variables=plain) for name in configuration.names()]
 
@@ -162,8 +170,13 @@ def _sqlite(name: str, settings: Mapping[str, Any], source: str, variables: Mapp
         store="sqlite",
         directory=directory.absolute(),  # the process may change its working directory later
         keyring=settings.get("key") == "keyring",
+        state=_state(settings),
         source=source,
     )
+
+
+def _state(settings: Mapping[str, Any]) -> Path | None:
+    return Path(settings["state"]).expanduser().absolute() if settings.get("state") else None
 
 
 def _working_directory() -> Path:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from dynastash.models import DataKey
     from dynastash.stash.api import Stash
+    from dynastash.stash.highwater import HighWater
+    from dynastash.stores.base import Store
 
 
 def connect(environment: str | None = None, *, session: boto3.Session | None = None, **overrides: str | None) -> Stash:
@@ -65,7 +67,13 @@ def _open_sqlite(environment: Environment) -> Stash:
         return key_from_file(path, create=create)
 
     where = "DYNASTASH_LOCAL_KEY" if text else "the operating system's keyring" if environment.keyring else str(path)
-    return Stash(environment.name, store, LocalKeys(load, description=where), identity=_local_identity)
+    return Stash(
+        environment.name,
+        store,
+        LocalKeys(load, description=where),
+        identity=_local_identity,
+        seen=_seen(environment, store),
+    )
 
 
 def _open_aws(environment: Environment, session: Any) -> Stash:
@@ -79,12 +87,30 @@ def _open_aws(environment: Environment, session: Any) -> Stash:
         region=environment.aws.region,
         endpoint_url=environment.aws.endpoint_url,
     )
+    store = DynamoDBStore(transport, environment.table)
     return Stash(
         environment.name,
-        DynamoDBStore(transport, environment.table),
+        store,
         KmsKeys(transport, environment.key, environment.trusted_keys),
         identity=lambda: identity(transport),
+        seen=_seen(environment, store),
     )
+
+
+def _seen(environment: Environment, store: Store) -> HighWater | None:
+    """The high-water marks in the environment's state file; None where it has none."""
+    if environment.state is None:
+        return None
+    from dynastash.statefile import StateFile
+
+    aws = environment.aws
+
+    def identified() -> str:
+        # A table's name and Region are no account: what else leads to one tells the rest. Asking AWS would cost a call.
+        parts = (store.description, aws.endpoint_url, aws.profile, aws.role_arn)
+        return " | ".join(part for part in parts if part)
+
+    return StateFile(environment.state, environment.name, identified)
 
 
 def _local_identity() -> str:

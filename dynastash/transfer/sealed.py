@@ -4,6 +4,8 @@ The file is JSON lines in UTF-8: a header, then one line for each item, those of
 that counts them and carries a SHA-256 of every line before it, so that a truncated or damaged file is noticed. It
 proves nothing against an attacker: that is what the records' own MACs and seals are for, and ``verify`` after the
 restore. Only the key-encryption key that sealed them opens them again.
+
+One secret is in memory at a time.
 """
 
 from __future__ import annotations
@@ -15,16 +17,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
+from dynastash.backoff import Backoff
+from dynastash.clock import Clock, SystemClock
 from dynastash.crypto import records
 from dynastash.crypto.transcript import transcript
-from dynastash.errors import ConflictError, DynastashError, TransferError
+from dynastash.errors import ConflictError, EnvelopeError, TransferError
 from dynastash.models import Head, Item
+from dynastash.stash.batches import batches
+from dynastash.stash.verify import violations
 from dynastash.stores.base import Change, HeadMark, RecordKey, Store
 from dynastash.stores.itemjson import decode_item, encode_item
 
 _KIND: Final = "dynastash sealed export"
 _FORMAT: Final = 1
-_MAX_LINE: Final = 1 << 20  # an item of 400 KB in base64, and room
+_MAX_LINE: Final = 4 << 20  # an item of 400 KB, each byte of it spelled \\u0000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +42,11 @@ class Counts:
     skipped: int = 0
 
 
-def export_sealed(store: Store, environment: str, file: IO[bytes], *, at: int) -> Counts:
+def export_sealed(store: Store, environment: str, file: IO[bytes], *, at: int, clock: Clock | None = None) -> Counts:
     """Write every item of ``store`` to ``file``. ``at`` is the moment in epoch milliseconds, for the header.
 
-    Secrets that change meanwhile are written whole: a secret whose items are not of one moment is read again.
+    Secrets that change meanwhile are written whole: a secret whose items are not of one moment is read again. Raises
+    :class:`TransferError` for a secret that is damaged so that it could not be restored.
     """
     digest = hashlib.sha256()
     secrets = items = 0
@@ -51,7 +58,7 @@ def export_sealed(store: Store, environment: str, file: IO[bytes], *, at: int) -
 
     write(json.dumps({"kind": _KIND, "format": _FORMAT, "environment": environment, "at": at}))
     for group in _groups(store.scan()):
-        whole = group if _is_whole(group) else _again(store, group)
+        whole = group if _fits(group) else _again(store, str(group[0]["name"]["S"]), clock or SystemClock())
         secrets += 1
         for item in whole:
             write(encode_item(item))
@@ -97,11 +104,11 @@ def _restore(store: Store, items: Sequence[Item]) -> bool:
         raise ConflictError(f"the store has versions of {head.name} and no head", hint="restore into an empty store")
     # The head goes in with the newest versions; each further batch only adds what that head speaks of already.
     missing.reverse()
-    expected = HeadMark(head.last, head.revision) if records.HEAD in there else None
-    size = store.transaction_size - 1
-    for start in range(0, max(len(missing), 1), size):
-        store.commit(Change(head=head_item, expected=expected, create=missing[start : start + size]))
-        expected = HeadMark(head.last, head.revision)
+    mark = HeadMark(head.last, head.revision)
+    expected = mark if records.HEAD in there else None
+    for batch in batches(missing, store.transaction_size - 1):
+        store.commit(Change(head=head_item, expected=expected, create=batch))
+        expected = mark
     return True
 
 
@@ -145,31 +152,54 @@ def _groups(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield group
 
 
-def _is_whole(group: Sequence[Item]) -> bool:
-    """Whether the items end with a head and its newest version."""
+def _fits(group: Sequence[Item]) -> bool:
+    """Whether the items are a secret of one moment: well-formed, and each version as the head says.
+
+    Versions never change, rewraps aside: what fits a head is what was there when that was written.
+    """
     try:
-        head = records.decode_head(group[-1])
-    except DynastashError:
+        head = _check_group(group)
+    except TransferError:
         return False
-    return len(group) > 1 and group[-2].get("record") == {"S": records.version_key(head.last)}
+    dead = {_number(item) for item in group[:-1] if records.is_tombstone(item)}
+    live = {_number(item) for item in group[:-1]} - dead
+    return next(violations(head, live, dead), None) is None
 
 
-def _again(store: Store, group: Sequence[Item]) -> list[Item]:
-    name = str(group[0]["name"]["S"])
-    found = _stored(store, name)
-    whole = [found[record] for record in sorted(found)]
-    if not _is_whole(whole):
+def _again(store: Store, name: str, clock: Clock) -> list[Item]:
+    """The items of ``name``, read between two looks at its head."""
+    backoff = Backoff(clock)
+    key = RecordKey(name, records.HEAD)
+    while True:
+        before = store.fetch([key]).get(key, {}).get("revision")
+        found = _stored(store, name)
+        whole = [found[record] for record in sorted(found)]
+        if _fits(whole):
+            return whole
+        if whole and before == whole[-1].get("revision") == store.fetch([key]).get(key, {}).get("revision"):
+            break
+        if not backoff.pause():
+            raise TransferError(f"{name} kept changing while it was read", hint="export again at a quieter time")
+    try:
+        _check_group(whole)
+    except TransferError as error:
         raise TransferError(
-            f"the records of {name} do not fit together", hint="run `dynastash verify` and mend what it finds"
-        )
-    return whole
+            f"the records of {name} could not be restored: {error}",
+            hint="run `dynastash verify` and mend what it finds",
+        ) from error
+    return whole  # left over from an interrupted erasure, or damaged within what a restore brings back as it is
+
+
+def _number(item: Item) -> int:
+    return int(item["version"]["N"])
 
 
 def _read(file: IO[bytes], environment: str) -> Iterator[tuple[Counts, list[Item]]]:
     """The secrets of a backup with the counts so far; at the end an empty one, once the trailer was checked."""
     digest = hashlib.sha256()
-    header = _line(file, digest)
-    if header is None or header.get("kind") != _KIND:
+    first = _line(file, digest)
+    header = _object(first) if first is not None else {}
+    if header.get("kind") != _KIND:
         raise TransferError("the file is not a sealed export of dynastash", hint="choose another file")
     if header.get("format") != _FORMAT:
         raise TransferError("the file is of a format that this release does not know", hint="upgrade dynastash")
@@ -181,49 +211,79 @@ def _read(file: IO[bytes], environment: str) -> Iterator[tuple[Counts, list[Item
     group: list[Item] = []
     secrets = items = 0
     while True:
-        before = digest.hexdigest()
+        before = digest.copy()
         line = _line(file, digest)
         if line is None:
             raise TransferError("the file ends too early", hint="take another copy of the backup")
-        if "sha256" in line and "name" not in line:
+        item = _item(line)
+        if "name" not in item:
             break
-        item = decode_item(json.dumps(line))
-        if group and group[-1].get("record") == {"S": records.HEAD}:
+        _check_order(item, group)
+        group.append(item)
+        items += 1
+        if item["record"] == {"S": records.HEAD}:
+            _check_group(group)
             secrets += 1
             yield Counts(secrets, items), group
             group = []
-        _check_item(item, group)
-        group.append(item)
-        items += 1
-    if group:
-        secrets += 1
-    if line != {"secrets": secrets, "items": items, "sha256": before} or file.read(1):
+    trailer = {"secrets": secrets, "items": items, "sha256": before.hexdigest()}
+    if group or _object(line) != trailer or file.read(1):
         raise TransferError("the file is damaged: its trailer does not fit", hint="take another copy of the backup")
-    if group:
-        yield Counts(secrets, items), group
     yield Counts(secrets, items), []
 
 
-def _check_item(item: Item, group: Sequence[Item]) -> None:
+def _item(line: bytes) -> Item:
+    try:
+        return decode_item(line.decode("utf-8"))
+    except (EnvelopeError, UnicodeDecodeError):
+        raise TransferError("the file is damaged: a line of it cannot be read") from None
+
+
+def _check_order(item: Item, group: Sequence[Item]) -> None:
+    """That ``item`` may come behind the items of ``group``, in order, all of one secret."""
     try:
         name, record = records.key_of(item)
-    except DynastashError as error:
-        raise TransferError(f"the file holds something that is not a record: {error}") from error
+    except EnvelopeError as error:
+        raise TransferError(f"the file holds something that is not a record: {error}") from None
     if record != records.HEAD and records.parse_version_key(record) is None:
-        raise TransferError(f"the file holds a record of {name} that is neither a head nor a version")
-    if group and (str(group[-1]["name"]["S"]) != name or str(group[-1]["record"]["S"]) >= record):
-        raise TransferError(f"the file's records of {name} are not in order")
+        raise TransferError("the file holds a record that is neither a head nor a version")
+    if group:
+        before, last = records.key_of(group[-1])
+        if before != name or last >= record:
+            raise TransferError(f"the file's records of {before} are not complete and in order")
 
 
-def _line(file: IO[bytes], digest: Any) -> dict[str, Any] | None:
+def _check_group(group: Sequence[Item]) -> Head:
+    """The head of a secret that can be restored: all its records are well-formed, and its newest version is there."""
+    name = str(group[0]["name"]["S"]) if group else "a secret"
+    try:
+        for item in group[:-1]:
+            (records.decode_metadata if records.is_tombstone(item) else records.decode_version)(item)
+        head = records.decode_head(group[-1])
+        for item in group:
+            transcript(b"", "", item)  # of types that every store takes, in what this release does not know too
+    except (EnvelopeError, IndexError) as error:
+        raise TransferError(f"a record of {name} is malformed: {error}") from None
+    if len(group) < 2 or group[-2]["record"] != {"S": records.version_key(head.last)}:
+        raise TransferError(f"the newest version of {name} is missing")
+    return head
+
+
+def _line(file: IO[bytes], digest: Any) -> bytes | None:
     data = file.readline(_MAX_LINE)
     if not data:
         return None
+    if not data.endswith(b"\n"):
+        raise TransferError("the file is damaged: a line of it is cut off, or too long")
+    digest.update(data)
+    return data
+
+
+def _object(line: bytes) -> dict[str, Any]:
     try:
-        line = json.loads(data.decode("utf-8"))
-        if not isinstance(line, dict) or not data.endswith(b"\n"):
+        found = json.loads(line.decode("utf-8"))
+        if not isinstance(found, dict):
             raise ValueError
     except (ValueError, RecursionError):
         raise TransferError("the file is damaged: a line of it cannot be read") from None
-    digest.update(data)
-    return line
+    return found
