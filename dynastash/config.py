@@ -75,14 +75,17 @@ def load(directory: Path | None = None, variables: Mapping[str, str] | None = No
         return Configuration(None, LOCAL, {})
     import tomllib
 
+    text = ""
     try:
-        document = tomllib.loads(path.read_bytes().decode("utf-8"))
+        text = path.read_bytes().decode("utf-8")
+        document = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="check the file, or remove it") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not TOML: byte {error.start} is not UTF-8", hint="save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}", hint="mend the line that it names") from error
+        said = str(error).replace("at end of document", f"at line {len(text.splitlines())}, the last")
+        raise ConfigError(f"{path} is not TOML: {said}", hint="mend the line that it names") from error
     return _checked(path, document)
 
 
