@@ -191,9 +191,9 @@ def _usage(error: click.ClickException) -> tuple[str, str | None]:
     path = "dynastash" if context is None else context.command_path
     hint = getattr(error, "hint", None) or f"see `{path} --help`"
     if isinstance(error, click.NoSuchOption):
-        near = sorted(error.possibilities or ())
+        near = error.possibilities or ()
         if near:
-            hint = f"did you mean {' or '.join(near)}?"
+            hint = f"did you mean {' or '.join(near[:2])}?"
         elif context is not None and context.parent is None:
             hint = f"a command's own options stand behind its name; {hint}"
         return f"{output.quoted(error.option_name)} is not an option of `{path}`", hint

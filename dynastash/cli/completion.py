@@ -82,11 +82,12 @@ _SCRIPTS: Final = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
         "dynastash completion fish > ~/.config/fish/completions/dynastash.fish",
     ),
 )
-@click.argument("shell", type=click.Choice(tuple(_SCRIPTS)))
+@click.argument("shell", metavar="SHELL", type=click.Choice(tuple(_SCRIPTS)))
 def completion_command(shell: str) -> None:
     """Print a script for SHELL that completes commands, options and names.
 
-    Names of secrets come from the environment that the command line, DYNASTASH_ENV or dynastash.toml chooses.
+    SHELL is bash, zsh or fish. Names of secrets come from the environment that the command line, DYNASTASH_ENV or
+    dynastash.toml chooses.
     """
     write_text(_SCRIPTS[shell])
 

@@ -22,7 +22,7 @@ from dynastash.cli.options import (
     names_or_prefix,
     yes,
 )
-from dynastash.cli.output import emit, emit_table, info_data, say, version_data, write_text
+from dynastash.cli.output import counted, emit, emit_table, info_data, say, version_data, write_text
 from dynastash.models import State
 
 if TYPE_CHECKING:
@@ -62,9 +62,11 @@ def delete_command(
         _report(settings, stash, f"deleted version {version} of {name}", info)
     else:
         due = (
-            "" if info.purge_at is None else f"; it can be undeleted until {info.purge_at:%Y-%m-%d %H:%M} UTC at least"
+            ""
+            if info.purge_at is None
+            else f"; `dynastash undelete` takes it back until {info.purge_at:%Y-%m-%d %H:%M} UTC"
         )
-        _report(settings, stash, f"deleted {name}{due}", info)
+        _report(settings, stash, f"deleted {name}", info, due)
 
 
 @click.command("undelete", cls=Command)
@@ -117,12 +119,13 @@ def destroy_command(settings: Settings, name: str, versions: tuple[int, ...], dr
         else:
             rows = [[v.number, " ".join(v.stages), v.created_at, v.created_by, v.comment] for v in doomed]
             emit_table(rows, ("version", "stage", "created (UTC)", "by", "comment"), ("comment",))
-        say(f"{len(doomed)} of {len(live)} versions of {name} would be destroyed; nothing was changed")
+        say(f"{len(doomed)} of {counted(len(live), 'version')} of {name} would be destroyed; nothing was changed")
         return
     what = f"version {', '.join(map(str, numbers))} of {name}" if numbers else f"{name} with all its versions"
     agree(f"Destroy {what} in {stash.environment} ({stash.where}) for good?", yes=yes)
     stash.destroy(name, numbers or None)
-    _report(settings, stash, f"destroyed {what}", None)
+    (info,) = (found for found in stash.list(name) if found.name == name)
+    _report(settings, stash, f"destroyed {what}", info)
 
 
 @click.command(
@@ -166,15 +169,15 @@ def prune_command(
     chosen = chosen_names(stash, names, prefix)
     plan = {name: stash.prune(name, keep=keep, older_than=older_than, dry_run=True) for name in chosen}
     plan = {name: numbers for name, numbers in plan.items() if numbers}
-    count = sum(map(len, plan.values()))
+    what = _amount(plan)
     if dry_run or not plan:
         _show_plan(settings, plan)
-        say(f"{count} versions of {len(plan)} secrets would be erased; nothing was changed")
+        say(f"{what} would be erased; nothing was changed")
         return
-    agree(f"Erase {count} versions of {len(plan)} secrets in {stash.environment} ({stash.where}) for good?", yes=yes)
+    agree(f"Erase {what} in {stash.environment} ({stash.where}) for good?", yes=yes)
     done = {name: stash.prune(name, keep=keep, older_than=older_than) for name in plan}
     _show_plan(settings, done)
-    say(f"erased {sum(map(len, done.values()))} versions of {len(done)} secrets in {stash.environment} ({stash.where})")
+    say(f"erased {_amount(done)} in {stash.environment} ({stash.where})")
 
 
 @click.command("diff", cls=Command)
@@ -233,9 +236,9 @@ def _prune_overdue(
         rows = [[info.name, info.last, info.deleted_at, info.purge_at, info.updated_by] for info in due]
         emit_table(rows, ("name", "versions", "deleted (UTC)", "due (UTC)", "by"))
     if dry_run or not due:
-        say(f"{len(due)} deleted secrets are due to be destroyed; nothing was changed")
+        say(f"due to be destroyed: {counted(len(due), 'deleted secret')}; nothing was changed")
         return
-    agree(f"Destroy these {len(due)} secrets in {stash.environment} ({stash.where}) for good?", yes=yes)
+    agree(f"Destroy {counted(len(due), 'deleted secret')} in {stash.environment} ({stash.where}) for good?", yes=yes)
     for info in due:
         stash.destroy(info.name)
         say(f"destroyed {info.name} in {stash.environment} ({stash.where})")
@@ -249,13 +252,17 @@ def _show_plan(settings: Settings, plan: dict[str, Any]) -> None:
         emit_table(rows, ("name", "versions", "count"))
 
 
+def _amount(plan: dict[str, Any]) -> str:
+    return f"{counted(sum(map(len, plan.values())), 'version')} of {counted(len(plan), 'secret')}"
+
+
 def _ranges(numbers: list[int]) -> str:
     return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
 
 
-def _report(settings: Settings, stash: Stash, done: str, info: SecretInfo | None) -> None:
-    say(f"{done} in {stash.environment} ({stash.where})")
-    if settings.output != "table" and info is not None:
+def _report(settings: Settings, stash: Stash, done: str, info: SecretInfo, note: str = "") -> None:
+    say(f"{done} in {stash.environment} ({stash.where}){note}")
+    if settings.output != "table":
         emit(info_data(info), settings.output)
 
 

@@ -41,8 +41,8 @@ def list_command(
     stash = settings.stash()
     found = [info for info in stash.list(prefix, verified=verified) if everything or info.state is State.ACTIVE]
     if expiring is not None:
-        until = datetime.now(UTC) + expiring
-        found = [info for info in found if info.expires_at is not None and info.expires_at <= until]
+        now = datetime.now(UTC)  # the difference, because a sum could lie behind the year 9999
+        found = [info for info in found if info.expires_at is not None and info.expires_at - now <= expiring]
     if not found:
         which = [f"start with {prefix}"] if prefix else []
         which += ["expire by then"] if expiring is not None else []

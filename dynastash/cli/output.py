@@ -73,6 +73,11 @@ def quoted(text: str, longest: int = 40) -> str:
     return shown if len(shown) <= longest + 2 else f"{shown[: longest + 1]}…{shown[0]} ({len(text)} characters)"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 version``, ``2 versions``, ``no findings``."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
 def emit(data: Any, output: str) -> None:
     """``data`` to stdout as ``json`` or ``yaml``, without a character that could steer a terminal."""
     write_text((_yaml if output == "yaml" else _json)(data))

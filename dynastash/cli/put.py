@@ -47,7 +47,7 @@ class PutCommand(Command):
                 options.append(word)
                 if takes_text[word]:
                     if not rest:
-                        raise click.UsageError(f"the option {word} needs a text behind it")
+                        raise click.UsageError(f"the option {word} needs a text behind it", ctx)
                     options.append(rest.pop(0))
             elif word.startswith("--"):
                 if word.partition("=")[0] not in takes_text:

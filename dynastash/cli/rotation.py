@@ -62,7 +62,7 @@ class RotateCommand(Command):
             program = ctx.params["program"]
             behind = given[given.index("--") + 1 :] if "--" in given else []
             if list(program) != behind:
-                raise Usage("PROGRAM does not stand behind --", "write dynastash rotate NAME -- PROGRAM ARG ...")
+                raise Usage("PROGRAM does not stand behind --", "write `dynastash rotate NAME -- PROGRAM ARG ...`")
             if "--" in given and not program:
                 raise Usage("there is no PROGRAM behind --", "leave out -- where no program has to be told")
         return rest

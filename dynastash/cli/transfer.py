@@ -6,15 +6,18 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from dynastash.cli.asking import progress
 from dynastash.cli.command import Command, OwnOption
 from dynastash.cli.options import FilePath, Settings, common, dry_run
-from dynastash.cli.output import emit, say
+from dynastash.cli.output import counted, emit, say
 from dynastash.errors import TransferError
+
+if TYPE_CHECKING:
+    from dynastash.transfer.sealed import Counts
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -51,9 +54,9 @@ def export_command(settings: Settings, path: str) -> None:
             temporary.unlink()
     except OSError as error:
         raise TransferError(f"{path} cannot be written: {error.strerror}", hint="choose another file") from error
-    say(f"exported {counts.secrets} secrets, {counts.items} records, of {stash.environment} ({stash.where}) to {path}")
+    say(f"exported {_amount(counts)}, of {stash.environment} ({stash.where}) to {path}")
     if settings.output != "table":
-        emit({"secrets": counts.secrets, "records": counts.items, "file": path}, settings.output)
+        emit(_data(counts, path), settings.output)
 
 
 @click.command("import", cls=Command, examples=("dynastash import --sealed prod.dynastash -e prod",))
@@ -66,28 +69,36 @@ def import_command(settings: Settings, path: str, dry_run: bool) -> None:
     The file is checked to its end before anything is written. What is there already and the same stays; what differs is
     refused. Interrupted, the same command goes on. Afterwards, `dynastash verify` proves the result.
     """
-    from dynastash.transfer.sealed import Counts, check_sealed, import_sealed
+    from dynastash.transfer import sealed
 
     stash = settings.stash()
-    counts = Counts(0, 0)
+    counts = sealed.Counts(0, 0)
     try:
         with Path(path).open("rb") as file:
-            found = check_sealed(file, stash.environment)
+            found = sealed.check_sealed(file, stash.environment)
             if dry_run:
-                say(f"{path} is whole: {found.secrets} secrets, {found.items} records; nothing was changed")
+                say(f"{path} is whole: {_amount(found)}; nothing was changed")
             else:
                 file.seek(0)
-                with progress(import_sealed(stash.store, stash.environment, file), "restoring secrets") as results:
+                with progress(
+                    sealed.import_sealed(stash.store, stash.environment, file), "restoring secrets"
+                ) as results:
                     for counts in results:  # noqa: B007
                         pass
     except OSError as error:
         raise TransferError(f"{path} cannot be read: {error.strerror}", hint="check the file") from error
     if not dry_run:
         say(
-            f"restored {counts.secrets - counts.skipped} secrets into {stash.environment} ({stash.where}); "
-            f"{counts.skipped} were there already"
+            f"restored {counted(counts.secrets - counts.skipped, 'secret')} into {stash.environment} ({stash.where}); "
+            f"there already: {counted(counts.skipped, 'secret')}"
         )
     if settings.output != "table":
-        shown = found if dry_run else counts
-        data = {"secrets": shown.secrets, "records": shown.items, "skipped": shown.skipped, "file": path}
-        emit(data, settings.output)
+        emit(_data(found if dry_run else counts, path), settings.output)
+
+
+def _data(counts: Counts, path: str) -> dict[str, Any]:
+    return {"secrets": counts.secrets, "records": counts.items, "skipped": counts.skipped, "file": path}
+
+
+def _amount(counts: Counts) -> str:
+    return f"{counted(counts.secrets, 'secret')}, {counted(counts.items, 'record')}"

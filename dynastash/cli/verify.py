@@ -11,7 +11,7 @@ from dynastash.cli.asking import progress
 from dynastash.cli.command import Command, OwnOption
 from dynastash.cli.lifecycle import chosen_names
 from dynastash.cli.options import SecretName, Settings, common, names_or_prefix
-from dynastash.cli.output import emit, emit_table, say
+from dynastash.cli.output import counted, emit, emit_table, say
 
 if TYPE_CHECKING:
     from dynastash.stash.verify import Finding
@@ -66,8 +66,9 @@ def verify_command(settings: Settings, prefix: str, structure_only: bool) -> Non
         emit_table(rows, ("name", "version", "problem", "what"))
     how = "checked the structure of" if structure_only else "verified"
     say(
-        f"{how} {secrets} secrets, {versions} versions and {tombstones} tombstones in {stash.environment} "
-        f"({stash.where}): {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}"
+        f"{how} {counted(secrets, 'secret')}, {counted(versions, 'version')} and "
+        f"{counted(tombstones, 'tombstone')} in {stash.environment} "
+        f"({stash.where}): {counted(len(findings), 'finding')}"
     )
     if findings:
         click.get_current_context().exit(exits.INTEGRITY)
@@ -99,4 +100,5 @@ def rewrap_command(settings: Settings, names: tuple[str, ...], prefix: str | Non
                 )
     if settings.output != "table":
         emit(done, settings.output)
-    say(f"rewrapped {count} versions of {len(chosen)} secrets in {stash.environment} ({stash.where}) under {stash.key}")
+    what = f"{counted(count, 'version')} of {counted(len(chosen), 'secret')}"
+    say(f"rewrapped {what} in {stash.environment} ({stash.where}) under {stash.key}")

@@ -261,3 +261,33 @@ def test_a_shell_that_is_not_known(cli: Cli) -> None:
     done = cli("completion", "tcsh")
     assert done.code == 2
     assert all(shell in done.err for shell in ("bash", "zsh", "fish"))
+
+
+def test_bash_is_answered_what_it_replaces(stored: Cli) -> None:
+    """The part behind its last word break, an @ being part of what follows; no descriptions."""
+    breaks = " \t\n\"'@><=;|&(:"
+    for line, expected in (
+        ("dynastash get app1/tls:k", ["key"]),
+        ("dynastash get mail@e", ["@example"]),
+        ("dynastash get --stage=pr", ["previous"]),
+        ("dynastash -e de", ["dev", "devel"]),
+        ("dynastash put --file x", [":files"]),
+        ("dynastash get app1/db/", ["app1/db/password", "app1/db/user"]),
+    ):
+        assert ask(stored, line, "bash", COMP_WORDBREAKS=breaks) == (0, expected)
+    assert ask(stored, "dynastash get app1/tls:k", "bash", COMP_WORDBREAKS=" ") == (0, ["app1/tls:key"])
+
+
+def test_scripts_are_printed_in_this_process(cli: Cli) -> None:
+    """Each registers a function for dynastash."""
+    for shell, said in (
+        ("bash", "complete -F _dynastash"),
+        ("zsh", "#compdef dynastash"),
+        ("fish", "complete -c dyna"),
+    ):
+        assert said in cli.ok("completion", shell).text
+
+
+def test_deploy_s_environment_and_options_complete(stored: Cli) -> None:
+    """Options of every command, with their help."""
+    assert ask(stored, "dynastash deploy --dry") == (0, ["--dry-run\tShow what would change, and change nothing."])

@@ -65,6 +65,35 @@ def test_keys_of_what_reads(cli: Cli) -> None:
     assert list(loaded(cli, "get", "k", "--public-key")) == documented("A public key: `get --public-key`")
 
 
+def test_keys_of_what_ends_and_operates(cli: Cli) -> None:
+    """diff, delete, undelete, destroy, prune, verify, rewrap, export and import."""
+    for value in (b"one", b"two", b"three"):
+        cli.ok("put", "n", given=value)
+    version, listed = documented("A version"), documented("A listed secret: `list`")
+    compared = loaded(cli, "diff", "n", "1")
+    assert list(compared) == documented("A comparison: `diff`")
+    bare = [key for key in documented("An opened secret: `get`") if not key.startswith("value")]
+    assert list(compared["one"]) == list(compared["other"]) == [*bare, "size"]
+    assert loaded(cli, "diff", "n", "1", "--show")["one"]["value"] == "one"
+    assert list(loaded(cli, "delete", "n")) == listed
+    assert list(loaded(cli, "undelete", "n")) == listed
+    assert [list(each) for each in loaded(cli, "destroy", "n", "--dry-run")] == [version] * 3
+    assert [list(each) for each in loaded(cli, "prune", "n", "--keep", "2", "--yes")] == [
+        documented("An erasure: `prune`")
+    ]
+    verification = loaded(cli, "verify")
+    assert list(verification) == documented("A verification: `verify`")
+    assert (verification["versions"], verification["tombstones"], verification["findings"]) == (2, 0, [])
+    assert [list(each) for each in loaded(cli, "rewrap", "n")] == [documented("A rewrapped version: `rewrap`")] * 2
+    backup = documented("A backup: `export` and `import`")
+    assert list(loaded(cli, "export", "--sealed", "../backup")) == backup
+    assert list(loaded(cli, "import", "--sealed", "../backup")) == backup
+    assert list(loaded(cli, "import", "--sealed", "../backup", "--dry-run")) == backup
+    destroyed = loaded(cli, "destroy", "n", "--yes")
+    assert (list(destroyed), destroyed["state"]) == (listed, "destroyed")
+    assert loaded(cli, "prune", "--prefix", "", "--overdue", "--yes") == []
+
+
 def test_keys_of_a_deployment() -> None:
     """What deploy prints, of a plan and of the stack after it."""
     from dynastash.cli.deploy import _data

@@ -128,6 +128,14 @@ def test_options_that_cannot_be_meant(cli: Cli, arguments: list[str]) -> None:
     assert cli("get", "n").code == 3
 
 
+def test_texts_that_are_none(cli: Cli) -> None:
+    """Bytes that are not UTF-8 in a comment or a tag: exit 2, nothing written."""
+    for option in ("--comment", "--content-type", "--tag", "--context"):
+        done = cli("put", "n", option, "a=\udcff", given=b"x")
+        assert (done.code, "is not valid UTF-8" in done.err) == (2, True)
+    assert cli("get", "n").code == 3
+
+
 def test_if_version(cli: Cli) -> None:
     """0 creates and nothing else; N replaces N and nothing else; the loser exits with 6."""
     cli.ok("put", "n", "--if-version", "0", given=b"one")
