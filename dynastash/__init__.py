@@ -60,16 +60,18 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # or any misspelt name would be an object to type checkers
 
-    if name == "errors":
-        return import_module("dynastash.errors")
-    found: object = getattr(import_module(_HOMES.get(name, "dynastash.errors")), name)
-    globals()[name] = found
-    return found
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        if name == "errors":
+            return import_module("dynastash.errors")
+        found = getattr(import_module(_HOMES.get(name, "dynastash.errors")), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:
