@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Mapping
@@ -212,11 +213,15 @@ def _check_body(response_dict: dict[str, Any], **_: object) -> None:
     """Refuse a success whose body is no JSON object.
 
     botocore takes anything for the empty answer, and the empty answer of a transaction means that it was committed:
-    a captive portal's page, or a body cut off, must not.
+    a captive portal's page, or a body cut off at whatever brace, must not.
     """
-    body = response_dict["body"].strip()
-    if response_dict["status_code"] < 300 and not (body.startswith(b"{") and body.endswith(b"}")):
-        raise _NotJson("the answer is not JSON")
+    if response_dict["status_code"] < 300:
+        try:
+            document = json.loads(response_dict["body"])
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):  # out here: the parser's exception holds the body
+            raise _NotJson("the answer is not JSON")
 
 
 if TYPE_CHECKING:
