@@ -14,73 +14,30 @@ Each test takes a fresh ``store`` fixture (or ``keys``) and expects nothing of i
 from __future__ import annotations
 
 import secrets
-import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from dynastash.crypto.transcript import transcript
-from dynastash.errors import ConflictError, ContextMismatchError, KeyProviderError, UntrustedKeyError
-from dynastash.keys.base import KeyProvider
-from dynastash.models import AttributeValue, Context, Item, WrappedKey, namespace_of
-from dynastash.stores.base import Change, HeadMark, RecordKey, Store
+from dynastash.errors import ConflictError
+from dynastash.models import AttributeValue, Item, WrappedKey
+from dynastash.stores.base import Change, HeadMark, Store
+from dynastash.testing.concurrency import ConcurrentStoreContract
+from dynastash.testing.items import first, following, head_item, head_key, same, version_item, version_key
+from dynastash.testing.keycontracts import KeyProviderContract, TamperProofKeyProviderContract
 
-
-def head_item(name: str, *, last: int = 1, revision: int = 1, **more: AttributeValue) -> Item:
-    """A head as far as a store looks at it."""
-    return {
-        "name": {"S": name},
-        "record": {"S": "~head"},
-        "namespace": {"S": namespace_of(name)},
-        "last": {"N": str(last)},
-        "revision": {"N": str(revision)},
-        **more,
-    }
-
-
-def version_item(name: str, number: int, **more: AttributeValue) -> Item:
-    """A version record as far as a store looks at it, told from others by its random ``id``."""
-    return {
-        "name": {"S": name},
-        "record": {"S": f"v#{number:010d}"},
-        "version": {"N": str(number)},
-        "id": {"B": secrets.token_bytes(16)},
-        "wrapped_key": {"B": b"wrapped"},
-        "key_id": {"S": "key"},
-        "mac": {"B": b"mac"},
-        "ciphertext": {"B": b"sealed"},
-        **more,
-    }
-
-
-def same(one: Item, other: Item) -> bool:
-    """Whether two items are equal for DynamoDB: the order of sets does not matter, everything else does."""
-    return transcript(b"", "", one) == transcript(b"", "", other)
-
-
-def first(name: str, **more: AttributeValue) -> Change:
-    """The change that creates a secret."""
-    return Change(head=head_item(name), expected=None, create=[version_item(name, 1, **more)])
-
-
-def following(name: str, last: int, revision: int) -> Change:
-    """The change that adds version ``last + 1`` to a secret that is at ``last`` and ``revision``."""
-    return Change(
-        head=head_item(name, last=last + 1, revision=revision + 1),
-        expected=HeadMark(last, revision),
-        create=[version_item(name, last + 1)],
-    )
-
-
-def _head_key(name: str) -> RecordKey:
-    return RecordKey(name, "~head")
-
-
-def _version_key(name: str, number: int) -> RecordKey:
-    return RecordKey(name, f"v#{number:010d}")
+__all__ = [
+    "ConcurrentStoreContract",
+    "KeyProviderContract",
+    "StoreContract",
+    "TamperProofKeyProviderContract",
+    "first",
+    "following",
+    "head_item",
+    "same",
+    "version_item",
+]
 
 
 class StoreContract:
@@ -94,7 +51,7 @@ class StoreContract:
     def test_an_empty_store_has_nothing(self, store: Store) -> None:
         """Reads of an unknown name answer with nothing; none of them fails."""
         assert list(store.newest("a")) == []
-        assert dict(store.fetch([_head_key("a"), _version_key("a", 1)])) == {}
+        assert dict(store.fetch([head_key("a"), version_key("a", 1)])) == {}
         assert dict(store.fetch([])) == {}
         assert list(store.heads()) == []
         assert list(store.history("a")) == []
@@ -123,7 +80,7 @@ class StoreContract:
         }
         change = first("app/all-types", **attributes)
         store.commit(change)
-        key = _version_key("app/all-types", 1)
+        key = version_key("app/all-types", 1)
         assert same(store.fetch([key])[key], change.create[0])
         assert same(store.newest("app/all-types")[1], change.create[0])
         assert same(store.newest("app/all-types")[0], change.head)
@@ -141,8 +98,8 @@ class StoreContract:
         names = [f"bulk/{number:03d}" for number in range(130)]
         for name in names:
             store.commit(first(name))
-        wanted = [_head_key(name) for name in names] + [_version_key(name, 1) for name in names]
-        found = store.fetch([*wanted, *wanted[:5], _version_key("bulk/000", 2), _head_key("nobody")])
+        wanted = [head_key(name) for name in names] + [version_key(name, 1) for name in names]
+        found = store.fetch([*wanted, *wanted[:5], version_key("bulk/000", 2), head_key("nobody")])
         assert set(found) == set(wanted)
         assert all((item["name"]["S"], item["record"]["S"]) == tuple(key) for key, item in found.items())
 
@@ -163,6 +120,13 @@ class StoreContract:
         assert listed("app") == sorted(name for name in names if name.startswith("app"))
         assert listed("app/b/") == ["app/b/c"]
         assert listed("nobody/") == []
+
+    def test_a_prefix_is_no_pattern(self, store: Store) -> None:
+        """What means something in a query or an expression is a character like any other."""
+        for name in ("a_b", "axb", "a.b", "a+b", "A_b", "a_b/c"):
+            store.commit(first(name))
+        assert [item["name"]["S"] for item in store.heads("a_b")] == ["a_b", "a_b/c"]
+        assert [item["name"]["S"] for item in store.heads("a.")] == ["a.b"]
 
     def test_heads_are_whole(self, store: Store) -> None:
         """A listing shows the head itself, not a part of it."""
@@ -252,19 +216,31 @@ class StoreContract:
                 head=head_item("t", last=3, revision=4),
                 expected=HeadMark(3, 3),
                 tombstones=[tombstone],
-                delete=[_version_key("t", 1)],
+                delete=[version_key("t", 1)],
             )
         )
-        found = store.fetch([_version_key("t", number) for number in (1, 2, 3)])
-        assert set(found) == {_version_key("t", 2), _version_key("t", 3)}
-        assert same(found[_version_key("t", 2)], tombstone)
+        found = store.fetch([version_key("t", number) for number in (1, 2, 3)])
+        assert set(found) == {version_key("t", 2), version_key("t", 3)}
+        assert same(found[version_key("t", 2)], tombstone)
+
+    def test_a_change_of_the_largest_size_is_one(self, store: Store) -> None:
+        """As many records as the store says, the head among them; of 100 at most, here."""
+        assert store.transaction_size >= 2
+        count = min(store.transaction_size, 100) - 1
+        versions = [version_item("large", number) for number in range(1, count + 1)]
+        store.commit(Change(head=head_item("large", last=count), expected=None, create=versions))
+        assert len(list(store.history("large"))) == count
+        erased = [version_key("large", number) for number in range(1, count + 1)]
+        head = head_item("large", last=count, revision=2)
+        store.commit(Change(head=head, expected=HeadMark(count, 1), delete=erased))
+        assert list(store.history("large")) == []
 
     @pytest.mark.parametrize("part", ["tombstones", "delete"])
     def test_what_is_not_there_is_not_destroyed(self, store: Store, part: str) -> None:
         """Replacing or deleting a missing version fails as a whole."""
         store.commit(first("m"))
         marks = {"head": head_item("m", revision=2), "expected": HeadMark(1, 1)}
-        missing: dict[str, Any] = {"tombstones": [version_item("m", 7)], "delete": [_version_key("m", 7)]}
+        missing: dict[str, Any] = {"tombstones": [version_item("m", 7)], "delete": [version_key("m", 7)]}
         change = Change(**marks, **{part: missing[part]})  # type: ignore[arg-type]
         with pytest.raises(ConflictError):
             store.commit(change)
@@ -296,7 +272,7 @@ class StoreContract:
         """No record comes into being by a rewrap."""
         with pytest.raises(ConflictError):
             store.replace_key(version_item("gone", 1), WrappedKey(b"other", "other key"), 1)
-        assert dict(store.fetch([_version_key("gone", 1)])) == {}
+        assert dict(store.fetch([version_key("gone", 1)])) == {}
 
     def test_a_record_of_320_kib_fits(self, store: Store) -> None:
         """The largest version record that the format can give."""
@@ -304,161 +280,3 @@ class StoreContract:
         change = first("large", ciphertext=large)
         store.commit(change)
         assert store.newest("large")[1]["ciphertext"] == large
-
-
-class ConcurrentStoreContract:
-    """The concurrent part: what racing callers may rely on. Each test also gets ``reopen``."""
-
-    @pytest.fixture
-    def store(self) -> Store:
-        """An empty store."""
-        raise NotImplementedError("give a fixture named store")
-
-    @pytest.fixture
-    def reopen(self, store: Store) -> Callable[[], Store]:
-        """Makes another client of the same store; the same object where that is what callers share."""
-        return lambda: store
-
-    def test_of_racing_creations_one_wins(self, store: Store, reopen: Callable[[], Store]) -> None:
-        """Twelve callers, one head and one version, by the same caller."""
-        outcomes = _race(12, lambda: first("race"), reopen)
-        assert sorted(outcomes.values()) == [False] * 11 + [True]
-        (winner,) = [change for change, won in outcomes.items() if won]
-        assert same(store.newest("race")[1], winner.change.create[0])
-
-    def test_of_racing_updates_one_wins(self, store: Store, reopen: Callable[[], Store]) -> None:
-        """Twelve callers that read the same head."""
-        store.commit(first("race"))
-        outcomes = _race(12, lambda: following("race", 1, 1), reopen)
-        assert sorted(outcomes.values()) == [False] * 11 + [True]
-        (winner,) = [change for change, won in outcomes.items() if won]
-        assert same(store.newest("race")[1], winner.change.create[0])
-        assert len(list(store.history("race"))) == 2
-
-    def test_readers_see_whole_commits(self, store: Store, reopen: Callable[[], Store]) -> None:
-        """Head and newest version never disagree for longer than a moment, and versions never go back."""
-        store.commit(first("seen"))
-        done = threading.Event()
-
-        def read() -> list[int]:
-            client, seen = reopen(), []
-            while not done.is_set():
-                head, newest = client.newest("seen")
-                assert int(newest["version"]["N"]) <= int(head["last"]["N"]) + 1
-                seen.append(int(head["last"]["N"]))
-            return seen
-
-        with ThreadPoolExecutor(2) as pool:
-            readers = [pool.submit(read) for _ in range(2)]
-            try:
-                for last in range(1, 21):
-                    store.commit(following("seen", last, last))
-            finally:
-                done.set()
-            for reader in readers:
-                assert reader.result() == sorted(reader.result())
-
-
-class _Attempt:
-    """A change with an identity of its own, so that outcomes can be counted by it."""
-
-    def __init__(self, change: Change) -> None:
-        self.change = change
-
-
-def _race(count: int, make: Callable[[], Change], reopen: Callable[[], Store]) -> dict[_Attempt, bool]:
-    barrier = threading.Barrier(count)
-
-    def run(attempt: _Attempt) -> bool:
-        client = reopen()
-        barrier.wait()
-        try:
-            client.commit(attempt.change)
-        except ConflictError:
-            return False
-        return True
-
-    attempts = [_Attempt(make()) for _ in range(count)]
-    with ThreadPoolExecutor(count) as pool:
-        return dict(zip(attempts, pool.map(run, attempts), strict=True))
-
-
-class KeyProviderContract:
-    """What every key provider must do."""
-
-    context = Context("prod", "app1/db/password", 3, {"team": "payments"})
-
-    @pytest.fixture
-    def keys(self) -> KeyProvider:
-        """A provider that can mint and open."""
-        raise NotImplementedError("give a fixture named keys")
-
-    def test_it_says_what_it_is(self, keys: KeyProvider) -> None:
-        """The description is for people; at least one call can be in flight."""
-        assert keys.description.strip()
-        assert keys.concurrency >= 1
-
-    def test_a_wrapped_key_opens_to_the_same_data_key(self, keys: KeyProvider) -> None:
-        """generate and unwrap agree, and the wrapped key names its key-encryption key."""
-        data_key, wrapped = keys.generate(self.context)
-        assert keys.unwrap(wrapped, self.context) == data_key
-        assert wrapped.key_id
-        assert 1 <= len(wrapped.blob) <= 6144
-
-    def test_every_data_key_is_new(self, keys: KeyProvider) -> None:
-        """No two versions share a key, not even with the same context."""
-        made = [keys.generate(self.context) for _ in range(4)]
-        assert len({data_key.expose() for data_key, _ in made}) == 4
-        assert len({wrapped.blob for _, wrapped in made}) == 4
-
-    @pytest.mark.parametrize(
-        "other",
-        [
-            Context("dev", "app1/db/password", 3, {"team": "payments"}),
-            Context("prod", "app1/db/passwor", 3, {"team": "payments"}),
-            Context("prod", "app1/db/password", 4, {"team": "payments"}),
-            Context("prod", "app1/db/password", 3, {}),
-            Context("prod", "app1/db/password", 3, {"team": "payment"}),
-            Context("prod", "app1/db/password", 3, {"team": "payments", "more": "x"}),
-        ],
-        ids=["environment", "name", "version", "pair dropped", "pair changed", "pair added"],
-    )
-    def test_another_context_does_not_open_it(self, keys: KeyProvider, other: Context) -> None:
-        """Every pair of the encryption context is authenticated."""
-        _, wrapped = keys.generate(self.context)
-        with pytest.raises(ContextMismatchError):
-            keys.unwrap(wrapped, other)
-
-    def test_the_key_id_decides_nothing(self, keys: KeyProvider) -> None:
-        """A record may claim any key: only the provider's own keys are used."""
-        data_key, wrapped = keys.generate(self.context)
-        assert keys.unwrap(WrappedKey(wrapped.blob, "somebody else's"), self.context) == data_key
-
-    def test_rewrap_keeps_the_data_key(self, keys: KeyProvider) -> None:
-        """The same key in a new wrapping, bound to the same context."""
-        data_key, wrapped = keys.generate(self.context)
-        again = keys.rewrap(wrapped, self.context)
-        assert again.blob != wrapped.blob
-        assert keys.unwrap(again, self.context) == data_key
-
-
-class TamperProofKeyProviderContract:
-    """Apart from the rest for emulators that accept altered blobs."""
-
-    context = KeyProviderContract.context
-
-    @pytest.fixture
-    def keys(self) -> KeyProvider:
-        """A provider that can mint and open."""
-        raise NotImplementedError("give a fixture named keys")
-
-    def test_an_altered_wrapped_key_does_not_open(self, keys: KeyProvider) -> None:
-        """A flipped bit at either end or in the middle, a byte less, a byte more, nothing, junk."""
-        _, wrapped = keys.generate(self.context)
-        blob = wrapped.blob
-        flipped = [
-            blob[:place] + bytes([blob[place] ^ 1]) + blob[place + 1 :] for place in (0, len(blob) // 2, len(blob) - 1)
-        ]
-        for altered in [*flipped, blob[:-1], blob + b"\x00", b"\x00", b"junk" * 20]:
-            with pytest.raises((ContextMismatchError, UntrustedKeyError, KeyProviderError)):
-                keys.unwrap(WrappedKey(altered, wrapped.key_id), self.context)
