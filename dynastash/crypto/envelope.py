@@ -92,7 +92,7 @@ def open_record(environment: str, record: VersionRecord, data_key: DataKey) -> t
 def check_identity(record: VersionRecord, name: str, number: int) -> VersionRecord:
     """Return ``record`` if it is the one asked for."""
     if (record.name, record.number) != (name, number):
-        raise IntegrityError(f"the store answered with another record than version {number} of {name}")
+        raise IntegrityError("the store answered with another record")
     return record
 
 
@@ -122,7 +122,7 @@ def check_seal(environment: str, head: Head, item: Item, keys: DerivedKeys) -> N
     """
     expected = hmac.digest(keys.head, transcript(_HEAD, environment, item, without=_OUTSIDE_SEAL), "sha512")
     if head.state is State.DESTROYED or head.seal is None or not hmac.compare_digest(expected, head.seal):
-        raise IntegrityError("the secret's head fails authentication")
+        raise IntegrityError("the seal fails authentication")
 
 
 def _mac(keys: DerivedKeys, environment: str, item: Mapping[str, AttributeValue]) -> bytes:

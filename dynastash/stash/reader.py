@@ -7,7 +7,8 @@ and the version's expiry looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
@@ -184,7 +185,8 @@ class Reader:
         number = _sealing(snapshot.head)
         snapshot = self._complete(snapshot, number)
         record = self._open_item(snapshot.head.name, number, snapshot.items[number])
-        envelope.check_seal(self.environment, snapshot.head, snapshot.item, record.keys)
+        with concerning(f"the head of {snapshot.head.name}"):
+            envelope.check_seal(self.environment, snapshot.head, snapshot.item, record.keys)
         self.seen.observe(snapshot.head)
         return record
 
@@ -240,7 +242,8 @@ class Reader:
         """The head of ``name``, which is what the store was asked for; :class:`Inconsistent` where it is not that."""
         if records.key_of(item) != (name, records.HEAD):
             raise Inconsistent
-        return records.decode_head(item)
+        with concerning(f"the head of {name}"):
+            return records.decode_head(item)
 
     def _selected(self, name: str, select: Callable[[Head], int]) -> Opened:
         def attempt() -> Opened:
@@ -316,14 +319,27 @@ class Reader:
         return snapshot
 
     def _open_item(self, name: str, number: int, item: Item) -> OpenRecord:
-        record = envelope.check_identity(records.decode_version(item), name, number)
-        metadata = record.metadata
-        data_key = self.keys.unwrap(
-            WrappedKey(record.wrapped_key, metadata.key_id or ""),
-            Context(self.environment, name, number, metadata.context),
-        )
-        plaintext, keys = envelope.open_record(self.environment, record, data_key)
+        with concerning(f"version {number} of {name}"):
+            record = envelope.check_identity(records.decode_version(item), name, number)
+            metadata = record.metadata
+            data_key = self.keys.unwrap(
+                WrappedKey(record.wrapped_key, metadata.key_id or ""),
+                Context(self.environment, name, number, metadata.context),
+            )
+            plaintext, keys = envelope.open_record(self.environment, record, data_key)
         return OpenRecord(metadata, plaintext, keys)
+
+
+@contextmanager
+def concerning(what: str) -> Iterator[None]:
+    """Let an :class:`EnvelopeError` from in here say which record it concerns, and what to do."""
+    try:
+        yield
+    except EnvelopeError as error:
+        hint = (
+            error.hint or "the table was tampered with or damaged: compare it with a backup, and run `dynastash verify`"
+        )
+        raise type(error)(f"{what}: {error}", hint=hint) from None
 
 
 def refuse_destroyed(head: Head) -> None:
