@@ -12,18 +12,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from dynastash.crypto import attributes
 from dynastash.crypto.aead import NONCE, TAG
 from dynastash.crypto.kdf import SUITE
 from dynastash.crypto.padding import LARGEST, SMALLEST
-from dynastash.crypto.transcript import binary, encode_value, integer, utf8
+from dynastash.crypto.transcript import integer
 from dynastash.errors import FormatError, InvalidNameError, UnsupportedFormatError
 from dynastash.models import (
     MAX_COMMENT,
-    MAX_NAME,
-    MAX_PAIRS,
-    MAX_PAIRS_BYTES,
-    MAX_VERSION,
-    RESERVED,
     AttributeValue,
     Head,
     Item,
@@ -36,15 +32,11 @@ FORMAT: Final = 1
 HEAD: Final = "~head"
 """Sort key of a head. ``~`` sorts after ``v``, so one descending Query gives the head and the newest version."""
 
-MAX_ROTATION_BYTES: Final = 4096
-MAX_NUMBERS: Final = 512
 MAX_REVISION: Final = 10**38 - 1  # what DynamoDB counts exactly
 MAX_WRAPPED: Final = 6144  # what KMS Decrypt takes
 MAX_ID_BYTES: Final = 16
 SALT: Final = 32
 MAC: Final = 64
-MAX_EPOCH_MS: Final = 253_402_300_799_999  # the end of the year 9999, as far as datetime goes
-MAX_EPOCH_S: Final = MAX_EPOCH_MS // 1000
 
 _VERSION_KEY = re.compile(r"v#([0-9]{10})")
 _T = TypeVar("_T")
@@ -89,116 +81,6 @@ class VersionMetadata:
     destroyed_by: str | None = None
 
 
-class _Reader:
-    """Takes attributes out of an item one by one, checking each."""
-
-    def __init__(self, item: Item) -> None:
-        if not isinstance(item, Mapping):
-            raise FormatError("the record is not a map of attributes")
-        self._item = item
-
-    def refuse(self, what: str, *names: str) -> None:
-        for name in names:
-            if name in self._item:
-                raise FormatError(f"{what} carries {name}")
-
-    def required(self, name: str, read: Callable[[object], _T]) -> _T:
-        found = self.optional(name, read)
-        if found is None:
-            raise FormatError(f"the record has no {name}")
-        return found
-
-    def optional(self, name: str, read: Callable[[object], _T]) -> _T | None:
-        if name not in self._item:
-            return None
-        try:
-            return read(self._item[name])
-        except FormatError as error:
-            raise FormatError(f"{name}: {error}") from None
-
-
-def _typed(kind: str, convert: Callable[[Any], _T]) -> Callable[[object], _T]:
-    def read(value: object) -> _T:
-        if not isinstance(value, Mapping) or len(value) != 1 or kind not in value:
-            raise FormatError(f"the attribute is not of type {kind}")
-        return convert(value[kind])
-
-    return read
-
-
-def _text(maximum: int | None = None, minimum: int = 0) -> Callable[[object], str]:
-    def convert(content: object) -> str:
-        length = len(utf8(content))
-        if length < minimum or (maximum is not None and length > maximum):
-            raise FormatError("the text is too long or too short")
-        return str(content)
-
-    return _typed("S", convert)
-
-
-def _whole(minimum: int, maximum: int) -> Callable[[object], int]:
-    def convert(content: object) -> int:
-        number = integer(content)
-        if not minimum <= number <= maximum:
-            raise FormatError("the number is out of range")
-        return number
-
-    return _typed("N", convert)
-
-
-def _bytes(minimum: int, maximum: int | None = None) -> Callable[[object], bytes]:
-    def convert(content: object) -> bytes:
-        data = binary(content)
-        if not minimum <= len(data) <= (minimum if maximum is None else maximum):
-            raise FormatError("the binary has a wrong length")
-        return data
-
-    return _typed("B", convert)
-
-
-def _numbers(content: object) -> frozenset[int]:
-    if not isinstance(content, list | tuple | set | frozenset) or not 0 < len(content) <= MAX_NUMBERS:
-        raise FormatError("the set is empty, malformed or too large")
-    numbers = frozenset(integer(member) for member in content)
-    if len(numbers) != len(content) or not all(1 <= number <= MAX_VERSION for number in numbers):
-        raise FormatError("the set has a member twice or out of range")
-    return numbers
-
-
-def _pairs(content: object) -> dict[str, str]:
-    if not isinstance(content, Mapping) or not 0 < len(content) <= MAX_PAIRS:
-        raise FormatError("the map is empty, malformed or too large")
-    text = _text(MAX_PAIRS_BYTES)
-    pairs = {key: text(value) for key, value in content.items()}
-    if sum(len(utf8(key)) + len(utf8(value)) for key, value in pairs.items()) > MAX_PAIRS_BYTES:
-        raise FormatError("the map is too large")
-    return pairs
-
-
-def _context(content: object) -> dict[str, str]:
-    pairs = _pairs(content)
-    if any(key.startswith(RESERVED) for key in pairs):
-        raise FormatError("the context has a reserved key")
-    return pairs
-
-
-def _rotation(content: object) -> Item:
-    if not isinstance(content, Mapping) or not content or len(encode_value({"M": content})) > MAX_ROTATION_BYTES:
-        raise FormatError("the map is empty, malformed or too large")
-    return content
-
-
-_NAME = _text(MAX_NAME, 1)
-_ANY_TEXT = _text()  # the format sets no limit; DynamoDB's 400 KB for an item does
-_KEY_ID = _text(minimum=1)
-_STAMP_MS = _whole(0, MAX_EPOCH_MS)
-_STAMP_S = _whole(0, MAX_EPOCH_S)
-_NUMBER = _whole(1, MAX_VERSION)
-_SET = _typed("NS", _numbers)
-_TAGS = _typed("M", _pairs)
-_CONTEXT = _typed("M", _context)
-_ROTATION = _typed("M", _rotation)
-
 VERSION_ATTRIBUTES: Final = frozenset(
     (
         *("name", "record", "format", "suite", "version", "id", "salt", "nonce", "ciphertext", "mac"),
@@ -214,13 +96,13 @@ _TOMBSTONE: Final = frozenset((*_KEPT, "destroyed_at", "destroyed_by", "ttl"))
 
 def key_of(item: Item) -> tuple[str, str]:
     """The item's own ``(name, record)``."""
-    reader = _Reader(item)
-    name = reader.required("name", _NAME)
+    reader = attributes.Reader(item)
+    name = reader.required("name", attributes.NAME)
     try:
         check_name(name)
     except InvalidNameError:
         raise FormatError("the record's name is not a secret's name") from None
-    return name, reader.required("record", _text(64, 1))
+    return name, reader.required("record", attributes.text(64, 1))
 
 
 def is_tombstone(item: Item) -> bool:
@@ -228,18 +110,18 @@ def is_tombstone(item: Item) -> bool:
     return "destroyed_at" in item and "ciphertext" not in item
 
 
-def _identity(reader: _Reader, item: Item) -> tuple[str, int]:
+def _identity(reader: attributes.Reader, item: Item) -> tuple[str, int]:
     """Format, name and number, in agreement with the sort key."""
     _check_format(reader)
     name, record = key_of(item)
-    number = reader.required("version", _NUMBER)
+    number = reader.required("version", attributes.NUMBER)
     if record != version_key(number):
         raise FormatError("the record's sort key and version disagree")
     return name, number
 
 
-def _check_format(reader: _Reader) -> None:
-    if (found := reader.required("format", _typed("N", integer))) != FORMAT:
+def _check_format(reader: attributes.Reader) -> None:
+    if (found := reader.required("format", attributes.typed("N", integer))) != FORMAT:
         raise UnsupportedFormatError(
             f"the record is of format {found}, which this release does not know", hint="upgrade dynastash"
         )
@@ -247,101 +129,103 @@ def _check_format(reader: _Reader) -> None:
 
 def decode_version(item: Item) -> VersionRecord:
     """A live version record."""
-    reader = _Reader(item)
+    reader = attributes.Reader(item)
     name, number = _identity(reader, item)
-    if reader.required("suite", _bytes(len(SUITE))) != SUITE:
+    if reader.required("suite", attributes.blob(len(SUITE))) != SUITE:
         raise UnsupportedFormatError(
             "the record is of a suite that this release does not know", hint="upgrade dynastash"
         )
     return VersionRecord(
         name=name,
         number=number,
-        id=reader.required("id", _bytes(MAX_ID_BYTES)),
-        salt=reader.required("salt", _bytes(SALT)),
-        nonce=reader.required("nonce", _bytes(NONCE)),
-        ciphertext=reader.required("ciphertext", _bytes(SMALLEST + TAG, LARGEST + TAG)),
-        mac=reader.required("mac", _bytes(MAC)),
-        wrapped_key=reader.required("wrapped_key", _bytes(1, MAX_WRAPPED)),
-        metadata=VersionMetadata(key_id=reader.required("key_id", _KEY_ID), **_described(reader, name, number)),
+        id=reader.required("id", attributes.blob(MAX_ID_BYTES)),
+        salt=reader.required("salt", attributes.blob(SALT)),
+        nonce=reader.required("nonce", attributes.blob(NONCE)),
+        ciphertext=reader.required("ciphertext", attributes.blob(SMALLEST + TAG, LARGEST + TAG)),
+        mac=reader.required("mac", attributes.blob(MAC)),
+        wrapped_key=reader.required("wrapped_key", attributes.blob(1, MAX_WRAPPED)),
+        metadata=VersionMetadata(
+            key_id=reader.required("key_id", attributes.KEY_ID), **_described(reader, name, number)
+        ),
         item=item,
     )
 
 
 def decode_metadata(item: Item) -> VersionMetadata:
     """A version's public part: of a live record without its binary attributes, or of a tombstone."""
-    reader = _Reader(item)
+    reader = attributes.Reader(item)
     name, number = _identity(reader, item)
     if is_tombstone(item):
         if not _TOMBSTONE.issuperset(item):
             raise FormatError("a tombstone carries more than a tombstone does")
-        reader.optional("id", _bytes(MAX_ID_BYTES))
-        reader.optional("ttl", _STAMP_S)
+        reader.optional("id", attributes.blob(MAX_ID_BYTES))
+        reader.optional("ttl", attributes.STAMP_S)
         return VersionMetadata(
             name=name,
             number=number,
-            created_ms=reader.required("created_at", _STAMP_MS),
-            created_by=reader.required("created_by", _ANY_TEXT),
-            destroyed_ms=reader.required("destroyed_at", _STAMP_MS),
-            destroyed_by=reader.required("destroyed_by", _ANY_TEXT),
+            created_ms=reader.required("created_at", attributes.STAMP_MS),
+            created_by=reader.required("created_by", attributes.ANY_TEXT),
+            destroyed_ms=reader.required("destroyed_at", attributes.STAMP_MS),
+            destroyed_by=reader.required("destroyed_by", attributes.ANY_TEXT),
         )
-    return VersionMetadata(key_id=reader.optional("key_id", _KEY_ID), **_described(reader, name, number))
+    return VersionMetadata(key_id=reader.optional("key_id", attributes.KEY_ID), **_described(reader, name, number))
 
 
-def _described(reader: _Reader, name: str, number: int) -> dict[str, Any]:
+def _described(reader: attributes.Reader, name: str, number: int) -> dict[str, Any]:
     # DynamoDB would erase a record with a ttl and copy one with a namespace, ciphertext and all, into the index.
     reader.refuse("a live version", "ttl", "namespace", "destroyed_at", "destroyed_by")
     return {
         "name": name,
         "number": number,
-        "created_ms": reader.required("created_at", _STAMP_MS),
-        "created_by": reader.required("created_by", _ANY_TEXT),
-        "comment": reader.optional("comment", _text(MAX_COMMENT)),
-        "content_type": reader.optional("content_type", _ANY_TEXT),
-        "expires_at": reader.optional("expires_at", _STAMP_S),
-        "context": reader.optional("context", _CONTEXT) or {},
-        "rewrapped_ms": reader.optional("rewrapped_at", _STAMP_MS),
+        "created_ms": reader.required("created_at", attributes.STAMP_MS),
+        "created_by": reader.required("created_by", attributes.ANY_TEXT),
+        "comment": reader.optional("comment", attributes.text(MAX_COMMENT)),
+        "content_type": reader.optional("content_type", attributes.ANY_TEXT),
+        "expires_at": reader.optional("expires_at", attributes.STAMP_S),
+        "context": reader.optional("context", attributes.CONTEXT) or {},
+        "rewrapped_ms": reader.optional("rewrapped_at", attributes.STAMP_MS),
     }
 
 
 def decode_head(item: Item) -> Head:
     """A head."""
-    reader = _Reader(item)
+    reader = attributes.Reader(item)
     _check_format(reader)
     reader.refuse("the head", "ttl")  # DynamoDB would erase it
     name, record = key_of(item)
     if record != HEAD:
         raise FormatError("the head's sort key is not a head's")
-    if reader.required("namespace", _NAME) != namespace_of(name):
+    if reader.required("namespace", attributes.NAME) != namespace_of(name):
         raise FormatError("the head stands in another namespace than its name")
-    last = reader.required("last", _NUMBER)
+    last = reader.required("last", attributes.NUMBER)
     try:
-        state = State(reader.required("state", _text(32)))
+        state = State(reader.required("state", attributes.text(32)))
     except ValueError:
         raise FormatError("state: the head is in an unknown state") from None
     if state is State.DESTROYED:
         reader.refuse("a destroyed secret's head", "seal", "current", "pending", "previous")
-    stage = _whole(1, last)
-    seal = reader.optional("seal", _bytes(MAC))
+    stage = attributes.whole(1, last)
+    seal = reader.optional("seal", attributes.blob(MAC))
     head = Head(
         name=name,
         last=last,
-        revision=reader.required("revision", _whole(1, MAX_REVISION)),
-        pruned_below=reader.required("pruned_below", _NUMBER),
+        revision=reader.required("revision", attributes.whole(1, MAX_REVISION)),
+        pruned_below=reader.required("pruned_below", attributes.NUMBER),
         state=state,
-        created_ms=reader.required("created_at", _STAMP_MS),
-        updated_ms=reader.required("updated_at", _STAMP_MS),
-        updated_by=reader.required("updated_by", _ANY_TEXT),
+        created_ms=reader.required("created_at", attributes.STAMP_MS),
+        updated_ms=reader.required("updated_at", attributes.STAMP_MS),
+        updated_by=reader.required("updated_by", attributes.ANY_TEXT),
         current=reader.optional("current", stage),
         pending=reader.optional("pending", stage),
         previous=reader.optional("previous", stage),
-        destroyed=reader.optional("destroyed", _SET) or frozenset(),
-        disabled=reader.optional("disabled", _SET) or frozenset(),
-        deleted_at=reader.optional("deleted_at", _STAMP_S),
-        purge_at=reader.optional("purge_at", _STAMP_S),
-        comment=reader.optional("comment", _text(MAX_COMMENT)),
-        expires_at=reader.optional("expires_at", _STAMP_S),
-        tags=reader.optional("tags", _TAGS) or {},
-        rotation=reader.optional("rotation", _ROTATION) or {},
+        destroyed=reader.optional("destroyed", attributes.NUMBERS) or frozenset(),
+        disabled=reader.optional("disabled", attributes.NUMBERS) or frozenset(),
+        deleted_at=reader.optional("deleted_at", attributes.STAMP_S),
+        purge_at=reader.optional("purge_at", attributes.STAMP_S),
+        comment=reader.optional("comment", attributes.text(MAX_COMMENT)),
+        expires_at=reader.optional("expires_at", attributes.STAMP_S),
+        tags=reader.optional("tags", attributes.PAIRS) or {},
+        rotation=reader.optional("rotation", attributes.ROTATION) or {},
         extra={key: value for key, value in item.items() if key not in _HEAD_ATTRIBUTES},
         seal=seal,
     )

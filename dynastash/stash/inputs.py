@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from dynastash.crypto.records import MAX_EPOCH_S
+from dynastash.crypto.attributes import MAX_EPOCH_S
 from dynastash.errors import InvalidArgumentError, ValueTooLargeError
 from dynastash.models import (
     MAX_COMMENT,

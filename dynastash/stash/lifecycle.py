@@ -13,7 +13,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Final
 
-from dynastash.crypto import records
+from dynastash.crypto import attributes, records
 from dynastash.errors import ConflictError, FormatError, InvalidArgumentError, VersionNotFoundError
 from dynastash.models import Head, Item, State, from_seconds
 from dynastash.stash import batches
@@ -62,7 +62,7 @@ class Lifecycle:
             require_version(name, head, if_version)
             _require_unused(head, number)
             _require_existing(head, number)
-            if len(head.disabled | {number}) > records.MAX_NUMBERS:
+            if len(head.disabled | {number}) > attributes.MAX_NUMBERS:
                 raise ConflictError(f"{name} has too many deleted versions", hint=f"run `dynastash prune {name}`")
             return replace(head, disabled=head.disabled | {number})
 
@@ -160,7 +160,8 @@ class Lifecycle:
             _require_unused(head, number)
             if number > head.last:
                 raise _no_version(head, number)
-        if len(head.destroyed.union(number for number in numbers if number >= head.pruned_below)) > records.MAX_NUMBERS:
+        destroyed = head.destroyed.union(number for number in numbers if number >= head.pruned_below)
+        if len(destroyed) > attributes.MAX_NUMBERS:
             raise ConflictError(
                 f"{name} has too many destroyed versions for its head", hint=f"run `dynastash prune {name}` first"
             )

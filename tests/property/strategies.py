@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from dynastash.crypto.records import MAX_EPOCH_MS, MAX_EPOCH_S, MAX_REVISION, VersionMetadata
+from dynastash.crypto.attributes import MAX_EPOCH_MS, MAX_EPOCH_S
+from dynastash.crypto.records import MAX_REVISION, VersionMetadata
 from dynastash.models import MAX_VALUE, MAX_VERSION, DataKey, Head, State
 from tests.unit import crypto_reference as reference
 
