@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dynastash import models
-from dynastash.crypto import attributes, padding, records
+from dynastash.crypto import attributes as limits
+from dynastash.crypto import padding, records
 from dynastash.crypto.kdf import derive
 from dynastash.crypto.records import decode_head, decode_metadata, decode_version
 from dynastash.crypto.transcript import transcript
@@ -77,8 +78,8 @@ def test_limits() -> None:
     for number in (models.MAX_VALUE, models.MAX_COMMENT, models.MAX_VERSION, records.MAX_WRAPPED):
         assert f"{number:,}" in text
     assert f"{models.MAX_PAIRS} pairs each, and {models.MAX_PAIRS_BYTES // 1024} KiB" in text
-    assert f"`rotation` | {attributes.MAX_ROTATION_BYTES // 1024} KiB" in text
-    assert f"{attributes.MAX_NUMBERS} numbers each" in text
+    assert f"`rotation` | {limits.MAX_ROTATION_BYTES // 1024} KiB" in text
+    assert f"{limits.MAX_NUMBERS} numbers each" in text
     assert f"at most {models.MAX_NAME} bytes" in text
 
 
