@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import click
 
+from dynastash.cli import exits
 from dynastash.cli.app import app
 
 DOCUMENT = Path(__file__).parents[2] / "docs/reference/cli.md"
@@ -31,7 +33,9 @@ def text() -> str:
         command: click.Command = app.get_command(group, name)  # type: ignore[attr-defined]
         context = command.make_context(name, [], parent=group, resilient_parsing=True, terminal_width=80)
         parts.append(_section(f"dynastash {name}", command.get_help(context)))
-    return "\n".join(parts)
+    codes = re.findall(r"^(\d+) +(\S.*)$", exits.__doc__ or "", re.MULTILINE)
+    table = "".join(f"| {code} | {meaning} |\n" for code, meaning in codes)
+    return "\n".join([*parts, f"## Exit codes\n\n| code | meaning |\n|---|---|\n{table}"])
 
 
 def _section(heading: str, shown: str) -> str:

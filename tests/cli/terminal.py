@@ -56,6 +56,19 @@ class Terminal:
         while self.seen.count(text) < times:
             assert self._read(), f"it ended without showing {text!r}: {self.seen!r}"
 
+    def insist(self, key: bytes) -> tuple[int, bytes]:
+        """Press ``key`` until that ends the program.
+
+        Once is not always enough: Python does not notice a Ctrl-C in the instant between its last look and its waiting
+        for input.
+        """
+        for _ in range(int(PATIENCE)):
+            self.type(key)
+            while select.select([self._ours], [], [], 1.0)[0]:
+                if not self._read():
+                    return self.process.wait(), self.seen
+        raise AssertionError(f"it goes on: {self.seen!r}")
+
     def finish(self) -> tuple[int, bytes]:
         """Wait for the end: exit code, and all that was shown."""
         while self._read():
