@@ -14,15 +14,20 @@ from tests.faults.site import ENVIRONMENT, POLICY, Site
 
 @dataclass(frozen=True)
 class Operation:
-    """``run`` gives something that is the same each time. ``requests`` are how many it makes, by the API's names.
+    """``run`` gives something that is the same each time. ``kinds`` are the requests that it makes, by the API's names.
 
     ``empty``: begins with an empty table. ``moto``: needs ReEncrypt, which only moto has.
     """
 
     run: Callable[[Stash, Site], object]
-    requests: Mapping[str, int]
+    kinds: str
     empty: bool = False
     moto: bool = False
+
+    @property
+    def requests(self) -> frozenset[str]:
+        """The ``kinds`` one by one."""
+        return frozenset(self.kinds.split())
 
 
 def _version(version: Version) -> object:
@@ -50,120 +55,118 @@ def _import(stash: Stash, site: Site) -> object:
 OPERATIONS: Mapping[str, Operation] = {
     "put": Operation(
         lambda stash, _: _version(stash.put("app/other", "new", comment="why")),
-        {"Query": 1, "Decrypt": 1, "GenerateDataKey": 1, "TransactWriteItems": 1},
+        "Decrypt GenerateDataKey Query TransactWriteItems",
     ),
     "put if version": Operation(
         lambda stash, _: _version(stash.put("app/other", "new", if_version=2)),
-        {"Query": 1, "GenerateDataKey": 1, "Decrypt": 1, "TransactWriteItems": 1},
+        "Decrypt GenerateDataKey Query TransactWriteItems",
     ),
     "put the first": Operation(
         lambda stash, _: _version(stash.put("new/one", "new", if_version=0)),
-        {"Query": 1, "GenerateDataKey": 1, "TransactWriteItems": 1},
+        "GenerateDataKey Query TransactWriteItems",
     ),
     "put write-only": Operation(
         lambda stash, _: _version(stash.put("app/other", "new", write_only=True)),
-        {"Query": 1, "GenerateDataKey": 1, "TransactWriteItems": 1},
+        "GenerateDataKey Query TransactWriteItems",
     ),
     "recreate": Operation(
         lambda stash, _: _version(stash.put("gone/destroyed", "new", recreate=True)),
-        {"Query": 1, "GenerateDataKey": 1, "TransactWriteItems": 1},
+        "BatchGetItem GenerateDataKey Query TransactWriteItems",
     ),
-    "get": Operation(lambda stash, _: _secret(stash.get("app/multi")), {"Query": 1, "Decrypt": 1}),
+    "get": Operation(lambda stash, _: _secret(stash.get("app/multi")), "Decrypt Query"),
     "get version": Operation(
         lambda stash, _: _secret(stash.get("app/multi", version=3)),
-        {"Query": 1, "BatchGetItem": 1, "Decrypt": 2},
+        "BatchGetItem Decrypt Query",
     ),
     "get previous": Operation(
         lambda stash, _: _secret(stash.get("app/multi", stage="previous")),
-        {"Query": 1, "BatchGetItem": 1, "Decrypt": 2},
+        "BatchGetItem Decrypt Query",
     ),
     "get many": Operation(
         lambda stash, _: [
             _secret(secret) for secret in stash.get_many(["app/other", "app/multi", "rot/pending"]).values()
         ],
-        {"BatchGetItem": 2, "Decrypt": 3},
+        "BatchGetItem Decrypt",
     ),
     "get many by prefix": Operation(
         lambda stash, _: [_secret(secret) for secret in stash.get_many(prefix="app/").values()],
-        {"Query": 1, "BatchGetItem": 1, "Decrypt": 2},
+        "BatchGetItem Decrypt Query",
     ),
-    "list": Operation(lambda stash, _: [(info.name, info.state) for info in stash.list()], {"Scan": 1}),
-    "list by prefix": Operation(lambda stash, _: [info.name for info in stash.list("app/")], {"Query": 1}),
+    "list": Operation(lambda stash, _: [(info.name, info.state) for info in stash.list()], "Scan"),
+    "list by prefix": Operation(lambda stash, _: [info.name for info in stash.list("app/")], "Query"),
     "list verified": Operation(
         lambda stash, _: [(info.name, info.state) for info in stash.list(verified=True)],
-        {"Scan": 1, "BatchGetItem": 2, "Decrypt": 4},
+        "BatchGetItem Decrypt Scan",
     ),
     "history": Operation(
         lambda stash, _: [_version(version) for version in stash.history("app/multi")],
-        {"BatchGetItem": 1, "Query": 1},
+        "BatchGetItem Query",
     ),
     "generate": Operation(
         lambda stash, _: _version(stash.generate("app/other", POLICY)),
-        {"Query": 1, "Decrypt": 1, "GenerateDataKey": 1, "TransactWriteItems": 1},
+        "Decrypt GenerateDataKey Query TransactWriteItems",
     ),
     "rotate": Operation(
         lambda stash, _: _version(stash.rotate("app/multi")),
-        {"Query": 3, "Decrypt": 4, "GenerateDataKey": 1, "TransactWriteItems": 2, "BatchGetItem": 1},
+        "BatchGetItem Decrypt GenerateDataKey Query TransactWriteItems",
     ),
     "resume": Operation(
         lambda stash, _: _version(stash.resume("rot/pending")),
-        {"Query": 2, "BatchGetItem": 2, "Decrypt": 4, "TransactWriteItems": 1},
+        "BatchGetItem Decrypt Query TransactWriteItems",
     ),
     "abort": Operation(
         lambda stash, _: _version(stash.abort("rot/pending")),
-        {"Query": 2, "BatchGetItem": 2, "Decrypt": 2, "TransactWriteItems": 1},
+        "BatchGetItem Decrypt Query TransactWriteItems",
     ),
     "rollback": Operation(
         lambda stash, _: _version(stash.rollback("app/multi")),
-        {"Query": 2, "BatchGetItem": 1, "Decrypt": 3, "GenerateDataKey": 1, "TransactWriteItems": 1},
+        "BatchGetItem Decrypt GenerateDataKey Query TransactWriteItems",
     ),
-    "delete": Operation(
-        lambda stash, _: stash.delete("app/multi").state, {"Query": 1, "Decrypt": 1, "TransactWriteItems": 1}
-    ),
+    "delete": Operation(lambda stash, _: stash.delete("app/multi").state, "Decrypt Query TransactWriteItems"),
     "delete version": Operation(
         lambda stash, _: stash.delete("app/multi", 3).last,
-        {"Query": 1, "Decrypt": 1, "TransactWriteItems": 1},
+        "Decrypt Query TransactWriteItems",
     ),
     "undelete": Operation(
         lambda stash, _: stash.undelete("gone/deleted").state,
-        {"Query": 1, "Decrypt": 1, "TransactWriteItems": 1},
+        "Decrypt Query TransactWriteItems",
     ),
     "undelete version": Operation(
         lambda stash, _: stash.undelete("app/multi", 2).last,
-        {"Query": 1, "Decrypt": 1, "TransactWriteItems": 1},
+        "Decrypt Query TransactWriteItems",
     ),
     "destroy": Operation(
         lambda stash, _: stash.destroy("app/multi"),
-        {"Query": 7, "Decrypt": 1, "TransactWriteItems": 3, "BatchGetItem": 3},
+        "BatchGetItem Decrypt Query TransactWriteItems",
     ),
     "destroy versions": Operation(
         lambda stash, _: stash.destroy("app/multi", [1, 2, 3]),
-        {"Query": 2, "Decrypt": 2, "BatchGetItem": 2, "TransactWriteItems": 2},
+        "BatchGetItem Decrypt Query TransactWriteItems",
     ),
     "prune": Operation(
-        lambda stash, _: stash.prune("app/multi", keep=1), {"Query": 6, "Decrypt": 3, "TransactWriteItems": 2}
+        lambda stash, _: stash.prune("app/multi", keep=1), "BatchGetItem Decrypt Query TransactWriteItems"
     ),
     "prune dry run": Operation(
         lambda stash, _: stash.prune("app/multi", keep=2, dry_run=True),
-        {"Query": 2, "Decrypt": 1},
+        "Decrypt Query",
     ),
     "verify": Operation(
         lambda stash, _: sorted(
             (checked.name, checked.versions, checked.tombstones, checked.findings) for checked in stash.verify()
         ),
-        {"Scan": 1, "Decrypt": 10},
+        "Decrypt Scan",
     ),
     "verify structure": Operation(
         lambda stash, _: sorted(
             (checked.name, checked.versions, checked.findings) for checked in stash.verify(structure_only=True)
         ),
-        {"Scan": 1},
+        "Scan",
     ),
     "rewrap": Operation(
         lambda stash, _: [(done.name, done.number) for done in stash.rewrap("app/multi")],
-        {"Query": 2, "Decrypt": 1, "BatchGetItem": 5, "ReEncrypt": 5, "UpdateItem": 5},
+        "BatchGetItem Decrypt Query ReEncrypt UpdateItem",
         moto=True,
     ),
-    "export sealed": Operation(_export, {"Scan": 1}),
-    "import sealed": Operation(_import, {"Query": 5, "BatchGetItem": 5, "TransactWriteItems": 7}, empty=True),
+    "export sealed": Operation(_export, "Scan"),
+    "import sealed": Operation(_import, "BatchGetItem Query TransactWriteItems", empty=True),
 }
