@@ -111,9 +111,7 @@ def _place(error: Exception) -> str:
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next
-    if last is None:
-        return ""
-    return f" ({PurePath(last.tb_frame.f_code.co_filename).name}, line {last.tb_lineno})"
+    return f" ({PurePath(last.tb_frame.f_code.co_filename).name}, line {last.tb_lineno})" if last is not None else ""
 
 
 def _next(rotation: Rotation, step: str) -> str:

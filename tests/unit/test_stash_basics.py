@@ -14,6 +14,7 @@ from dynastash.errors import (
     ExpiredError,
     InvalidArgumentError,
     InvalidNameError,
+    RollbackError,
     SecretDeletedError,
     SecretNotFoundError,
     ValueTooLargeError,
@@ -315,6 +316,25 @@ class TestGet:
             world.stash.get("n", version=1, stage="current")
 
 
+class TestMinVersion:
+    """What the caller knows the secret to have reached."""
+
+    def test_a_lower_current_version_is_a_rollback(self, world: World) -> None:
+        """Whatever is asked for; a client that has seen nothing cannot know by itself."""
+        world.stash.put("n", b"1")
+        world.stash.put("n", b"2")
+        for which in ({}, {"version": 1}, {"stage": "previous"}):
+            assert world.fresh().get("n", min_version=2, **which)  # type: ignore[arg-type]
+            with pytest.raises(RollbackError, match="n is at version 2, and version 3 at least was expected"):
+                world.fresh().get("n", min_version=3, **which)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("number", [0, -1, True, MAX_VERSION + 1])
+    def test_it_is_a_version(self, world: World, number: int) -> None:
+        """Out of range is refused."""
+        with pytest.raises(InvalidArgumentError):
+            world.stash.get("n", min_version=number)
+
+
 class TestRollback:
     """An earlier value again, as a new version."""
 
@@ -448,10 +468,8 @@ def forge_newest(world: World, name: str, number: int, **head: object) -> None:
     metadata = VersionMetadata(name=name, number=number, created_ms=1, created_by="x")
     data_key, wrapped = world.keys.generate(Context(world.environment, name, number))
     item, keys = envelope.seal_version(world.environment, metadata, Plaintext(b"far"), data_key, wrapped)
-    made = Head(
-        name=name, last=number, revision=number, pruned_below=number, state=State.ACTIVE, created_ms=1, updated_ms=1,
-        updated_by="x", **{"current": number, **head},
-    )  # type: ignore[arg-type]  # fmt: skip
+    usual = {"last": number, "revision": number, "pruned_below": number, "current": number}
+    made = Head(name=name, state=State.ACTIVE, created_ms=1, updated_ms=1, updated_by="x", **usual | head)  # type: ignore[arg-type]
     world.write(item)
     world.write(envelope.seal_head(world.environment, made, keys))
 

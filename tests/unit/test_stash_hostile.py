@@ -507,6 +507,30 @@ class TestPending:
 
         assert isinstance(failure(lambda: pending.fresh(Relabelling(pending.store)).abort("n")), EnvelopeError)
 
+    def test_nor_is_another_record_fetched_for_it(self, pending: World) -> None:
+        """Where pending is not the newest, it is read by its own key."""
+        from tests.unit.test_stash_basics import forge_newest
+
+        forge_newest(pending, "x", 9, pending=8)
+        pending.write({**pending.item("other", v(1)), "name": {"S": "x"}, "record": {"S": v(8)}, "version": {"N": "8"}})
+
+        class Confusing(Between):
+            def fetch(self, wanted: Collection[RecordKey]) -> Mapping[RecordKey, Item]:
+                return {key: self.inner.newest("other")[1] for key in wanted}
+
+        assert isinstance(failure(lambda: pending.fresh(Confusing(pending.store)).abort("x")), IntegrityError)
+        assert pending.fresh().abort("x").number == 8
+
+
+def test_a_destroyed_head_is_never_trusted(world: World) -> None:
+    """A guard for whoever changes the rules: it has no seal."""
+    world.stash.destroy("n")
+    reader = world.fresh()._reader
+    snapshot = reader.snapshot("n")
+    assert snapshot is not None
+    assert isinstance(failure(lambda: reader.trusted(snapshot)), IntegrityError)
+    reader.vouch(snapshot)
+
 
 def test_a_rotation_policy_of_another_shape_is_refused(tmp_path: Path) -> None:
     """Sealed by somebody with the key, and still not understood: no default is taken in its place."""
