@@ -538,6 +538,7 @@ def test_eight_threads_put_several_names_through_one_stash(world: World) -> None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # the test runner may have threads of its own
 def test_a_forked_child_and_its_parent_share_the_store(world: World) -> None:
     """The child's connection is its own; what it wrote, the parent reads, and the other way round."""
     world.stash.put("n", b"parent")
