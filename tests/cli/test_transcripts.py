@@ -37,7 +37,7 @@ def carried_out(cli: Cli, line: str) -> Done:
 
 def settled(cli: Cli, text: str) -> str:
     """Without what differs from run to run."""
-    text = text.replace(str(cli.database.parent), HOME).replace(str(cli.cwd), "/work")
+    text = text.replace(str(cli.database.parent), HOME).replace(str(cli.cwd), "/home/ada/project")
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "2026-11-22 09:00", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]{12}Z", "2026-11-22T09:00:00.000Z", text)
     return re.sub(r"local:[0-9a-f]{16}", "local:3ecf1018781141ba", text)
