@@ -275,7 +275,7 @@ class Reader:
                     number = look.head.current
                     try:
                         return self.open_beside(replace(look, items={number: versions[keys[name]]}), number)
-                    except (Inconsistent, EnvelopeError):
+                    except Inconsistent:
                         pass
                 if isinstance(look, DynastashError):
                     return look

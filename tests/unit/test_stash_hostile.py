@@ -491,6 +491,22 @@ class TestPending:
         for call in (pending.fresh().resume, pending.fresh().abort, pending.fresh().get):
             assert isinstance(failure(lambda call=call: call("n")), IntegrityError)
 
+    @pytest.mark.parametrize("edit", [{"state": {"S": "deleted"}}, {"pending": None}, {"pending": {"N": "1"}}], ids=str)
+    def test_a_head_altered_between_the_steps_is_not_believed(self, pending: World, edit: dict[str, object]) -> None:
+        """That the secret was deleted, or the rotation aborted, is said on an authentic head's word alone."""
+
+        class Meddling:
+            def create(self, rotation: object) -> Any: ...
+
+            def set(self, rotation: object) -> None: ...
+
+            def test(self, rotation: object) -> None:
+                pending.edit("n", HEAD, **edit)
+
+        error = failure(lambda: pending.fresh().resume("n", Meddling()))
+        assert isinstance(error, RotationError)
+        assert isinstance(error.__cause__, IntegrityError)
+
     def test_a_missing_current_version_is_our_own_error(self, pending: World) -> None:
         """Current is not the newest: its record is read apart, and its absence must not escape as something else."""
         pending.stash.abort("n")
