@@ -9,9 +9,7 @@ from datetime import datetime, timedelta
 from dynastash.clock import Clock, SystemClock
 from dynastash.errors import (
     ConflictError,
-    DynastashError,
     InvalidArgumentError,
-    PartialError,
     RollbackError,
 )
 from dynastash.generate import Policy, generate
@@ -22,7 +20,6 @@ from dynastash.models import (
     Secret,
     SecretInfo,
     Stage,
-    State,
     Version,
     check_environment,
     check_name,
@@ -192,26 +189,7 @@ class Stash:
             found = self._reader.many([check_name(name) for name in names])
         else:
             found = self._reader.with_prefix(check_prefix(prefix or ""))
-        secrets: dict[str, Secret] = {}
-        failures: dict[str, DynastashError] = {}
-        for name, opened in found.items():
-            try:
-                if isinstance(opened, DynastashError):
-                    raise opened
-                if prefix is not None and opened.head.state is not State.ACTIVE:
-                    continue
-                secrets[name] = views.secret(self._reader.usable(opened))
-            except DynastashError as error:
-                failures[name] = error
-        if failures:
-            some = "; ".join(f"{name}: {error}" for name, error in list(failures.items())[:3])
-            more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
-            raise PartialError(
-                f"{len(failures)} of {len(found)} secrets could not be had: {some}{more}",
-                failures,
-                hint="nothing was returned; mend or leave out what failed",
-            )
-        return secrets
+        return views.together(self._reader, found, hidden=prefix is not None)
 
     def list(self, prefix: str = "", *, verified: bool = False) -> Sequence[SecretInfo]:
         """The secrets whose names start with ``prefix``, in the order of their names' bytes.

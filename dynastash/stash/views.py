@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dynastash.crypto import records
-from dynastash.models import Head, Secret, SecretInfo, Version, from_ms, from_seconds
-from dynastash.stash.reader import Opened
+from dynastash.errors import DynastashError, PartialError
+from dynastash.models import Head, Secret, SecretInfo, State, Version, from_ms, from_seconds
+from dynastash.stash.reader import Opened, Reader
 
 
 def secret(opened: Opened) -> Secret:
@@ -54,3 +56,26 @@ def info(head: Head) -> SecretInfo:
         deleted_at=from_seconds(head.deleted_at),
         purge_at=from_seconds(head.purge_at),
     )
+
+
+def together(reader: Reader, found: Mapping[str, Opened | DynastashError], *, hidden: bool) -> dict[str, Secret]:
+    """All of ``found``, or :class:`PartialError` with each that cannot be used; ``hidden`` leaves out deleted secrets."""
+    secrets: dict[str, Secret] = {}
+    failures: dict[str, DynastashError] = {}
+    for name, opened in found.items():
+        if isinstance(opened, DynastashError):
+            failures[name] = opened
+        elif not (hidden and opened.head.state is not State.ACTIVE):
+            try:
+                secrets[name] = secret(reader.usable(opened))
+            except DynastashError as error:
+                failures[name] = error
+    if failures:
+        some = "; ".join(f"{name}: {error}" for name, error in list(failures.items())[:3])
+        more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
+        raise PartialError(
+            f"{len(failures)} of {len(found)} secrets could not be had: {some}{more}",
+            failures,
+            hint="nothing was returned; mend or leave out what failed",
+        )
+    return secrets
