@@ -59,7 +59,7 @@ def info(head: Head) -> SecretInfo:
 
 
 def together(reader: Reader, found: Mapping[str, Opened | DynastashError], *, hidden: bool) -> dict[str, Secret]:
-    """All of ``found``, or :class:`PartialError` with each that cannot be used; ``hidden`` leaves out deleted secrets."""
+    """All of ``found``, or :class:`PartialError` with each that cannot be used; ``hidden`` leaves deleted ones out."""
     secrets: dict[str, Secret] = {}
     failures: dict[str, DynastashError] = {}
     for name, opened in found.items():
