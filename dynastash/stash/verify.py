@@ -97,6 +97,7 @@ class _Looked:
     """One item, looked at by itself. ``number`` is None for the head and for what is neither; ciphertext is gone."""
 
     name: str
+    record: str
     number: int | None = None
     head: tuple[Head, Item] | None = None
     live: VersionMetadata | None = None
@@ -154,7 +155,7 @@ def _settled(reader: Reader, secret: _Secret, structure_only: bool) -> Verified:
     while True:
         floor = reader.seen.floor(secret.name)
         before = _revision(reader, secret.name)
-        verified = _read(reader, secret.name, structure_only).check(reader, floor, structure_only)
+        verified = _read(reader, secret, structure_only).check(reader, floor, structure_only)
         if _certain(verified) or before == _revision(reader, secret.name):
             return verified
         always = [found for found in verified.findings if always is None or found in always]
@@ -171,10 +172,12 @@ def _revision(reader: Reader, name: str) -> object:
     return reader.store.fetch([key]).get(key, {}).get("revision")
 
 
-def _read(reader: Reader, name: str, structure_only: bool) -> _Secret:
-    """``name`` by its name: its versions a few at a time, its head last."""
+def _read(reader: Reader, scanned: _Secret, structure_only: bool) -> _Secret:
+    """A secret by its name: its versions a few at a time, its head last, and what was found beside them."""
+    name = scanned.name
     keys = [RecordKey(name, str(item["record"]["S"])) for item in reader.store.history(name)]
     keys.append(RecordKey(name, records.HEAD))
+    keys += [RecordKey(name, record) for record in scanned.foreign if RecordKey(name, record) not in keys]
 
     def items() -> Iterator[Item]:
         for start in range(0, len(keys), _READ):
@@ -218,7 +221,7 @@ def _look(reader: Reader, item: Item, structure_only: bool) -> _Looked:
         report(Problem.MALFORMED, str(error))
     if live is not None and not structure_only:
         keys = _guarded(report, lambda: _open(reader, name, live))
-    return _Looked(name, number, head, live.metadata if live else None, tombstone, keys, tuple(findings))
+    return _Looked(name, record, number, head, live.metadata if live else None, tombstone, keys, tuple(findings))
 
 
 def _open(reader: Reader, name: str, record: VersionRecord) -> DerivedKeys:
@@ -244,6 +247,7 @@ class _Secret:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.foreign: list[str] = []  # sort keys of neither versions nor head, which no history shows
         self._findings: list[Finding] = []
         self._live: dict[int, VersionMetadata] = {}
         self._keys: dict[int, DerivedKeys] = {}
@@ -256,6 +260,8 @@ class _Secret:
         """One more of the secret's records."""
         self._findings += looked.findings
         if looked.number is None:
+            if looked.record != records.HEAD:
+                self.foreign.append(looked.record)
             self._headless = self._headless and not any(
                 finding.problem is Problem.MALFORMED for finding in looked.findings
             )
