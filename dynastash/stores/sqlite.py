@@ -11,7 +11,6 @@ import contextlib
 import errno
 import os
 import sqlite3
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -221,8 +220,6 @@ class SQLiteStore:
         file = _identity(self._path)
         if opened is None or opened.file != file or opened.process != os.getpid():
             # SQLite's connections must not cross a fork, and would go on reading and writing a file that was replaced.
-            if opened is not None:
-                opened.abandon()
             self._local.opened = opened = None
             if file is None and not create:
                 return None
@@ -320,22 +317,15 @@ class _Opened:
     """One thread's connection. It is closed when its thread lets go of it, and only in the process that opened it.
 
     ``keep`` holds on to it beyond that: in a forked child the threads of the parent are gone and let go of everything,
-    and a connection that is closed there could roll back in the shared memory of a transaction that goes on here. One
-    whose file was replaced is not closed either: it would delete the -wal file of the new one, which has its name.
+    and a connection that is closed there could roll back in the shared memory of a transaction that goes on here.
     """
 
     def __init__(self, connection: sqlite3.Connection, file: tuple[int, int] | None, keep: set[sqlite3.Connection]):
         self.connection = connection
         self.file = file
-        self.process: int | None = os.getpid()
+        self.process = os.getpid()
         self._keep = keep
         keep.add(connection)
-
-    def abandon(self) -> None:
-        """Never close it."""
-        if sys.version_info >= (3, 12) and self.process == os.getpid():  # not even at the end of the process
-            self.connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)
-        self.process = None
 
     def __del__(self) -> None:
         if self.process == os.getpid():

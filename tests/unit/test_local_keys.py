@@ -152,6 +152,7 @@ class FakeKeyring(keyring.backend.KeyringBackend):
         return found
 
     def set_password(self, service: str, username: str, password: str) -> None:
+        threading.Event().wait(0.02)  # as slow as a keyring is
         if self.keeps:
             self.entries[service, username] = password
 
