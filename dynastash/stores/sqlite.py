@@ -271,6 +271,8 @@ class SQLiteStore:
             raise
         except sqlite3.Error as error:
             raise self._error(error) from error
+        except UnicodeDecodeError:  # SQLite's message about a damaged schema quotes it, and Python cannot read that
+            raise self._damaged("SQLITE_CORRUPT") from None
         except OSError as error:
             raise self._os_error(error) from error
 
@@ -289,6 +291,9 @@ class SQLiteStore:
             f"no space is left for the store {self._path}", hint="free some space; nothing was written", code=code
         )
 
+    def _damaged(self, code: str | None) -> StoreError:
+        return StoreError(f"the store {self._path} is damaged", hint="restore the file from a backup", code=code)
+
     def _error(self, error: sqlite3.Error) -> StoreError:
         code = getattr(error, "sqlite_errorname", None)
         kind = (code or "").removeprefix("SQLITE_").partition("_")[0]
@@ -305,7 +310,7 @@ class SQLiteStore:
                 code=code,
             )
         if kind in ("CORRUPT", "NOTADB"):
-            return StoreError(f"the store {self._path} is damaged", hint="restore the file from a backup", code=code)
+            return self._damaged(code)
         return StoreError(
             f"the store {self._path} failed: {code or type(error).__name__}",
             hint="check the disk and the file, and restore it from a backup if need be",
