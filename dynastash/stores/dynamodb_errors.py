@@ -13,7 +13,10 @@ from dynastash.stores.base import Change
 
 _DENIED: Final = frozenset(("AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation"))
 _OTHER_SCHEMA: Final = re.compile(
-    r"key schema|match the schema|specified index|missing the key|mismatch for key|key condition", re.IGNORECASE
+    r"key schema|match (?:the )?schema|specified index|missing the key|mismatch for key|key condition"
+    # We name each item once: twice it is only to a table that does not know the half of the key.
+    r"|multiple operations on one item|keys contains duplicates|defined in the schema",
+    re.IGNORECASE,
 )
 _ACTION: Final = re.compile(r"\b(?:dynamodb|kms):[A-Za-z]+")
 _BECAUSE: Final = re.compile(r"\bbecause (.+)")
