@@ -24,7 +24,6 @@ from dynastash.aws.boto import BotoTransport
 from dynastash.keys.base import KeyProvider
 from dynastash.keys.kms import KmsKeys
 from dynastash.keys.local import LocalKeys
-from dynastash.models import DataKey
 from dynastash.stash.api import Stash
 from dynastash.stores.base import Store
 from dynastash.stores.dynamodb import DynamoDBStore
@@ -33,9 +32,8 @@ from dynastash.testing.fakes import FakeClock
 from dynastash.transfer.sealed import import_sealed
 from tests.engines.engine import Engine
 from tests.faults import ptrace
+from tests.faults.embedded import KEY
 from tests.faults.site import ENVIRONMENT, TRANSACTION
-
-KEY = DataKey(bytes(range(32)))
 
 CRASHES: Mapping[str, Callable[[Stash, bytes], object]] = {
     "put": lambda stash, _: stash.put("app/other", "new"),

@@ -40,7 +40,7 @@ def _secret(secret: Secret) -> object:
 
 def _export(stash: Stash, site: Site) -> object:
     file = io.BytesIO()
-    counts = export_sealed(stash.store, stash.environment, file, at=1)
+    counts = export_sealed(stash.store, stash.environment, file, at=1, clock=stash._clock)
     file.seek(0)
     assert check_sealed(file, ENVIRONMENT) == counts
     header, *records, _ = file.getvalue().splitlines()

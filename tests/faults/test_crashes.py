@@ -11,13 +11,11 @@ repetition erases; of a secret being restored from a backup, versions that are m
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -30,12 +28,10 @@ from dynastash.models import WrappedKey
 from dynastash.stash.api import Stash
 from dynastash.stores.base import Change, Store
 from dynastash.stores.dynamodb import DynamoDBStore
-from dynastash.stores.sqlite import SQLiteStore
-from dynastash.testing.fakes import FakeClock
-from dynastash.transfer.sealed import export_sealed
 from tests.faults import ptrace
-from tests.faults.crasher import CRASHES, KEY, Job
-from tests.faults.site import ENVIRONMENT, TRANSACTION, Site, State, furnish, state_of
+from tests.faults.crasher import CRASHES, Job
+from tests.faults.embedded import KEY, Embedded, client, open_store
+from tests.faults.site import TRANSACTION, Site, State, state_of
 
 WHOLE = os.environ.get("DYNASTASH_FAULTS") == "all"
 KNOWN = frozenset(text.encode() for text in ("other 1", "other 2", "new", *(f"multi {n}" for n in range(2, 6))))
@@ -71,38 +67,6 @@ def crasher() -> Iterator[Crasher]:
     it.close()
 
 
-@dataclass(frozen=True)
-class Embedded:
-    """A furnished SQLite store, closed, and its sealed backup."""
-
-    file: Path
-    backup: Path
-
-
-def _client(store: Store, keys: KeyProvider) -> Stash:
-    return Stash(ENVIRONMENT, store, keys, identity=lambda: "tester", clock=FakeClock())
-
-
-def _sqlite(path: Path) -> SQLiteStore:
-    store = SQLiteStore(path)
-    store.transaction_size = TRANSACTION
-    return store
-
-
-@pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
-    """What all copies are made of."""
-    directory = tmp_path_factory.mktemp("furnished")
-    directory.chmod(0o700)
-    store = _sqlite(directory / "prod.db")
-    furnish(_client(store, LocalKeys(KEY)))
-    backup = io.BytesIO()
-    export_sealed(store, ENVIRONMENT, backup, at=1)
-    (directory / "backup").write_bytes(backup.getvalue())
-    store.close()
-    return Embedded(directory / "prod.db", directory / "backup")
-
-
 class Witness:
     """A store that keeps the state after each change."""
 
@@ -125,7 +89,7 @@ class Witness:
 
 def _reference(operation: str, store: Store, keys: KeyProvider, backup: bytes) -> Sequence[State]:
     witness = Witness(store, lambda: state_of(store, keys, KNOWN))
-    CRASHES[operation](_client(witness, keys), backup)  # type: ignore[arg-type]
+    CRASHES[operation](client(witness, keys), backup)  # type: ignore[arg-type]
     return witness.states
 
 
@@ -141,11 +105,11 @@ def check_survivor(
     made = states.index(state)
     if completed:
         assert made == len(states) - 1
-    for finding in (finding for checked in _client(store, keys).verify() for finding in checked.findings):
+    for finding in (finding for checked in client(store, keys).verify() for finding in checked.findings):
         left = {"destroy": "left over from an interrupted erasure", "import": "the version is missing"}
         assert operation in left and 0 < made < len(states) - 1, finding
         assert left[operation] in finding.message
-    _repeat(operation, _client(store, keys), backup)
+    _repeat(operation, client(store, keys), backup)
     again = state_of(store, keys, KNOWN)
     if operation in ("put", "put the first", "rotate"):
         # Whoever is killed before the answer does not know, and asks again: one version more, and none is lost.
@@ -153,7 +117,7 @@ def check_survivor(
         assert len(again) - len(states[-1]) == (made == len(states) - 1)
     else:
         assert again == states[-1]
-    assert not [finding for checked in _client(store, keys).verify() for finding in checked.findings]
+    assert not [finding for checked in client(store, keys).verify() for finding in checked.findings]
     return made
 
 
@@ -184,20 +148,19 @@ FEWEST = {"before": 3, "after": 3, "statement": 6, "system call": 20}
 @pytest.mark.parametrize("operation", CRASHES)
 def test_on_sqlite(operation: str, how: str, crasher: Crasher, embedded: Embedded, tmp_path: Path) -> None:
     """One child for each step, and the file that it leaves behind."""
-    keys, backup = LocalKeys(KEY), embedded.backup.read_bytes()
+    keys, backup = LocalKeys(KEY), tmp_path / "backup"
+    backup.write_bytes(embedded.backup)
 
     def copy(name: str) -> Path:
-        directory = tmp_path / name
-        directory.mkdir(mode=0o700)
-        path = directory / "prod.db"
+        path = embedded.copy(tmp_path / name)
+        if operation in ("import", "put the first"):
+            path.unlink()
         if operation == "import":
             _create(path)
-        elif operation != "put the first":
-            shutil.copy(embedded.file, path)
         return path
 
-    store = _sqlite(copy("reference"))
-    states = _reference(operation, store, keys, backup)
+    store = open_store(copy("reference"))
+    states = _reference(operation, store, keys, embedded.backup)
     store.close()
     new = operation == "put the first"
     stride = 7 if new and how == "system call" and not WHOLE else 1
@@ -206,10 +169,10 @@ def test_on_sqlite(operation: str, how: str, crasher: Crasher, embedded: Embedde
         step += stride
         kills += 1
         path = copy(str(step))
-        job = Job(operation=operation, how=how, step=step, path=str(path), new=new, backup=str(embedded.backup))
+        job = Job(operation=operation, how=how, step=step, path=str(path), new=new, backup=str(backup))
         killed = crasher.run(job)
-        store = _sqlite(path)
-        reached.add(check_survivor(operation, store, keys, states, backup, completed=not killed))
+        store = open_store(path)
+        reached.add(check_survivor(operation, store, keys, states, embedded.backup, completed=not killed))
         store.close()
         shutil.rmtree(path.parent)
     assert reached == set(range(len(states)))
@@ -218,7 +181,7 @@ def test_on_sqlite(operation: str, how: str, crasher: Crasher, embedded: Embedde
 
 def _create(path: Path) -> None:
     """A store without a secret."""
-    store = _sqlite(path)
+    store = open_store(path)
     with pytest.raises(DynastashError):  # the file is made by the first transaction, whatever becomes of it
         store.replace_key({"name": {"S": "a"}, "record": {"S": "v#0000000001"}}, WrappedKey(b"a", "a"), 1)
     store.close()
@@ -232,12 +195,12 @@ def test_on_dynamodb(operation: str, how: str, crasher: Crasher, request: pytest
     """One child for each call to AWS, which is killed before it makes the call, or when it has been answered."""
     site: Site = request.getfixturevalue("site_with_moto" if operation == "rewrap" else "site")
 
-    def client(table: str) -> DynamoDBStore:
+    def store_on(table: str) -> DynamoDBStore:
         return DynamoDBStore(site.dynamodb.transport, table, transaction_size=TRANSACTION)
 
     empty = operation == "import"
     reference = site.place(empty=empty)
-    states = _reference(operation, client(reference.table), KmsKeys(site.kms.transport, site.key), site.backup)
+    states = _reference(operation, store_on(reference.table), KmsKeys(site.kms.transport, site.key), site.backup)
     reached, step, killed = set(), 0, True
     backup = request.getfixturevalue("tmp_path") / "backup"
     backup.write_bytes(site.backup)
@@ -255,7 +218,7 @@ def test_on_dynamodb(operation: str, how: str, crasher: Crasher, request: pytest
             key=site.key,
         )
         killed = crasher.run(job)
-        store = client(place.table)
+        store = store_on(place.table)
         reached.add(check_survivor(operation, store, site.memo, states, site.backup, completed=not killed))
         site.demolish(place)
     assert reached == set(range(len(states)))
