@@ -4,7 +4,7 @@ A call ends with its true result, or with an error of ours within its deadline; 
 many, or a write that was acknowledged and is lost. What the engine holds afterwards is read without the proxy.
 
 The operation is first run without a fault: its result and the states that the table goes through are the reference. The
-whole matrix has about 6,000 cases. By default each pair of operation and fault is tried at one of its requests (about
+whole matrix has about 6,300 cases. By default each pair of operation and fault is tried at one of its requests (about
 1,200 cases); ``DYNASTASH_FAULTS=all`` tries all of them.
 """
 
