@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
@@ -167,6 +167,13 @@ class Walk:
         secret = self.model.get(name)
         return draw.integer(1, (secret.last if secret else 0) + 1)
 
+    def _older(self, name: str, draw: Draw, among: Collection[int] | None = None) -> int:
+        """A version that has something to lose, mostly: one of ``among``, or a live one without a stage."""
+        secret = self.model.get(name) or ModelSecret()
+        unused = secret.live.keys() - {secret.current, secret.pending}
+        candidates = sorted(unused if among is None else among)
+        return draw.choice(candidates) if candidates and draw.integer(0, 3) else self._number(name, draw)
+
     # --- writing
 
     def _put_error(self, name: str, if_version: int | None, recreate: bool) -> type[DynastashError] | None:
@@ -238,7 +245,7 @@ class Walk:
 
     def do_rollback(self, name: str, draw: Draw) -> None:
         secret = self.model.get(name)
-        number = draw.choice((None, self._number(name, draw)))
+        number = draw.choice((None, self._older(name, draw)))
         wanted: type[DynastashError] | None
         target = number if number is not None else (secret.previous if secret else None)
         if secret is None:
@@ -347,7 +354,7 @@ class Walk:
             secret.state, secret.purge_at = State.ACTIVE, None
 
     def do_delete_version(self, name: str, draw: Draw) -> None:
-        secret, number = self.model.get(name), self._number(name, draw)
+        secret, number = self.model.get(name), self._older(name, draw)
         wanted: type[DynastashError] | None = SecretNotFoundError
         if secret is not None:
             wanted = secret.refuse()
@@ -359,7 +366,8 @@ class Walk:
             secret.disabled.add(number)
 
     def do_undelete_version(self, name: str, draw: Draw) -> None:
-        secret, number = self.model.get(name), self._number(name, draw)
+        secret = self.model.get(name)
+        number = self._older(name, draw, secret.disabled if secret else ())
         wanted: type[DynastashError] | None = SecretNotFoundError
         if secret is not None:
             wanted = secret.refuse() or (None if secret.exists(number) else VersionNotFoundError)
@@ -368,7 +376,8 @@ class Walk:
 
     def do_destroy_versions(self, name: str, draw: Draw) -> None:
         secret = self.model.get(name)
-        numbers = {self._number(name, draw) for _ in range(draw.integer(1, 4))}
+        deleted = secret.disabled if secret and draw.integer(0, 1) else None
+        numbers = {self._older(name, draw, deleted) for _ in range(draw.integer(1, 3))}
         wanted: type[DynastashError] | None = SecretNotFoundError
         if secret is not None:
             wanted = secret.refuse()
@@ -489,7 +498,7 @@ class Walk:
         number = secret.current if secret else None
         at_least = 0
         if how == "version":
-            number = given["version"] = self._number(name, draw)
+            number = given["version"] = self._older(name, draw)
         elif how in ("previous", "pending"):
             given["stage"] = Stage(how)
             number = getattr(secret, how) if secret else None
@@ -537,7 +546,7 @@ class Walk:
 
     def do_diff(self, name: str, draw: Draw) -> None:
         secret = self.model.get(name)
-        one, other = self._number(name, draw), self._number(name, draw)
+        one, other = self._older(name, draw), self._older(name, draw)
         wanted = self._get_error(secret, one) or self._get_error(secret, other)
         found = self._expect(wanted, lambda: self.stash.diff(name, one, other))
         if found is not None and secret is not None:
@@ -607,7 +616,7 @@ OPERATIONS = {
     "resume": 2,
     "abort": 2,
     "delete": 1,
-    "undelete": 3,
+    "undelete": 2,
     "delete_version": 2,
     "undelete_version": 1,
     "destroy_versions": 2,

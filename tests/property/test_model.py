@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from dynastash.stores.base import Store
 from dynastash.stores.sqlite import SQLiteStore
 from tests.engines.engine import Engine
+from tests.property import soak
 from tests.property.model import OPERATIONS, Walk
 
 _T = TypeVar("_T")
@@ -70,7 +71,7 @@ def run(make: Callable[[], Store], *, check_all: bool = True) -> Counter[str]:
     run_state_machine_as_test(
         machine(make, steps, check_all=check_all),
         settings=settings(
-            max_examples=42,
+            max_examples=60,
             stateful_step_count=50,
             derandomize=True,
             database=None,
@@ -112,3 +113,9 @@ def test_dynamodb_does_what_the_model_says(ministack: Engine) -> None:
     steps = run(make, check_all=False)
     assert steps.total() >= STEPS
     assert steps.keys() == OPERATIONS.keys()
+
+
+def test_the_soak_takes_as_many_steps_as_one_likes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Random choices reach other ways than hypothesis's: a thousand steps of them too, by the command itself."""
+    assert soak.main(["--steps", "1000", "--engine", "sqlite", "--seed", "ci"]) == 0
+    assert "1000 steps in 5 walks" in capsys.readouterr().out
