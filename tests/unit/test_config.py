@@ -351,6 +351,16 @@ class TestEmbedded:
             of("", "a", overrides={"store": "redis"})
 
 
+def test_a_state_file(home: Path) -> None:
+    """Relative to the configuration file; in DYNASTASH_STATE, to the working directory. Any environment has one."""
+    write(home / "dynastash.toml", '[env.prod]\nstate = "marks"\n[env.local]\nstate = "~/local-marks"')
+    assert resolve("prod", variables={}).state == home / "marks"
+    assert resolve("local", variables={}).state == home / "local-marks"
+    assert resolve("dev", variables={}).state is None
+    for name in ("prod", "local", "dev"):
+        assert resolve(name, variables={"DYNASTASH_STATE": "here"}).state == Path.cwd() / "here"
+
+
 def test_nothing_is_read_or_made_for_a_name(home: Path) -> None:
     """Resolving has no effect on the disk."""
     resolve("prod", variables={})

@@ -16,7 +16,13 @@ import pytest
 
 import dynastash
 from dynastash.config import Environment
-from dynastash.errors import ConfigError, KeyUnavailableError, SecretNotFoundError, UntrustedKeyError
+from dynastash.errors import (
+    ConfigError,
+    KeyUnavailableError,
+    RollbackError,
+    SecretNotFoundError,
+    UntrustedKeyError,
+)
 from dynastash.wiring import connect, open_environment
 from tests.unit.stash_kit import mode
 from tests.unit.test_local_keys import FakeKeyring, ring
@@ -146,6 +152,19 @@ class TestEmbedded:
             (data / f"one{suffix}").rename(data / f"two{suffix}")
         with pytest.raises(dynastash.KeyProviderError):
             connect("two", store="sqlite", path=str(data)).get("n")
+
+    def test_a_state_file_remembers_beyond_the_process(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A client that has seen nothing itself refuses what another saw more of."""
+        monkeypatch.setenv("DYNASTASH_STATE", "marks")
+        connect().put("n", b"1")
+        connect().put("n", b"2")
+        for file in data.glob("local.db*"):
+            file.unlink()
+        with pytest.raises(RollbackError):
+            connect().get("n")
+        monkeypatch.delenv("DYNASTASH_STATE")
+        with pytest.raises(SecretNotFoundError):
+            connect().get("n")
 
     def test_a_session_is_refused(self) -> None:
         """Whoever brings one means AWS, and must not end up in a file on this machine."""
