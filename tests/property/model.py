@@ -30,7 +30,7 @@ from dynastash.generate import RandomBytes
 from dynastash.keys.local import LocalKeys
 from dynastash.models import DataKey, Plaintext, Stage, State, from_ms
 from dynastash.stash.api import Stash
-from dynastash.stash.rotation import Rotation
+from dynastash.stash.rotation import GenerateRotator, Rotation
 from dynastash.stores.base import Store
 from dynastash.testing.fakes import FakeClock
 from dynastash.transfer.sealed import check_sealed, export_sealed, import_sealed
@@ -312,11 +312,11 @@ class Walk:
             wanted = secret.refuse()
         elif secret.pending is None:
             wanted = VersionNotFoundError
-        elif (by_policy and not secret.policy) or (not by_policy and fails):
+        elif not by_policy and fails:
             wanted = RotationError
         else:
             wanted = None
-        rotator = None if by_policy else FailingRotator(b"", fails)
+        rotator = GenerateRotator(POLICY) if by_policy else FailingRotator(b"", fails)
         done = self._expect(wanted, lambda: self.stash.resume(name, rotator))
         if done is not None:
             assert secret is not None and done.number == secret.pending
