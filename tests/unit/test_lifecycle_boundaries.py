@@ -1,0 +1,63 @@
+"""The life of a secret at the very moment: an age that is just reached, a secret that lives again just then."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dynastash.models import State
+from dynastash.stash.verify import Problem
+from dynastash.stores.base import Change
+from tests.unit.stash_kit import Between, World
+
+NAME = "app/db"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Six versions, a minute apart, the newest a minute old."""
+    world = World(tmp_path)
+    for number in range(1, 7):
+        world.stash.put(NAME, f"value {number}")
+        world.clock.advance(60)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("age", "gone"), [(241.001, [1, 2]), (240.001, [1, 2]), (240, [1, 2]), (239.999, [1, 2, 3]), (0, [1, 2, 3, 4])]
+)
+def test_older_than_is_older_than(world: World, age: float, gone: list[int]) -> None:
+    """To the millisecond: version 3 is 240 seconds old, and stays where only older ones go."""
+    assert world.stash.prune(NAME, older_than=timedelta(seconds=age), dry_run=True) == gone
+
+
+def test_both_conditions_hold(world: World) -> None:
+    """Neither the newest few nor the young ones go."""
+    assert world.stash.prune(NAME, keep=4, older_than=timedelta(0), dry_run=True) == [1, 2]
+    assert world.stash.prune(NAME, keep=1, older_than=timedelta(seconds=300), dry_run=True) == [1]
+
+
+def test_a_secret_that_lives_again_is_not_erased_further(world: World) -> None:
+    """Recreated by somebody who does not finish the erasure first: it stops, and verify shows what is left."""
+    other = world.fresh()
+    other._lifecycle.finish = lambda name: None  # type: ignore[assignment,method-assign,return-value]
+
+    class Meddled(Between):
+        transaction_size = 3  # type: ignore[assignment]
+        commits = 0
+
+        def commit(self, change: Change) -> None:
+            super().commit(change)
+            self.commits += 1
+            if self.commits == 2:
+                other.put(NAME, "new", recreate=True)
+
+    world.fresh(Meddled(world.store)).destroy(NAME)
+    assert world.fresh().get(NAME).text == "new"
+    assert world.stash.list()[0].state is State.ACTIVE
+    findings = [(f.version, f.problem) for result in world.fresh().verify() for f in result.findings]
+    assert findings == [(number, Problem.STRAY) for number in (3, 4, 5)]
+    assert world.stash.prune(NAME, keep=1) == [1, 2, 3, 4, 5, 6]
+    assert [f for result in world.fresh().verify() for f in result.findings] == []
