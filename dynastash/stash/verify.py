@@ -314,9 +314,11 @@ class _Secret:
     def _check_seal(self, reader: Reader, head: Head, item: Item, report: _Report) -> None:
         if head.state is State.DESTROYED:  # it has none
             return
-        sealing = self._keys.get(head.sealing_version or 0)
+        number = head.sealing_version or 0
+        sealing = self._keys.get(number)
         if sealing is None:
-            report(None, Problem.FORGED, "the head cannot be authenticated: its version does not open")
+            if number in self._live or number in self._malformed:  # a missing one is reported by its number
+                report(None, Problem.FORGED, "the head cannot be authenticated: its version does not open")
             return
 
         def seal() -> None:
