@@ -33,7 +33,8 @@
     ├─ RotationError               .step
     ├─ TransferError
     └─ DeployError
-       └─ DeployAccessDeniedError
+       ├─ DeployAccessDeniedError
+       └─ DeployUnavailableError
 
 Messages are lower case, end without a full stop and never contain a value. Advice goes into ``hint``.
 """
@@ -218,6 +219,10 @@ class DeployError(DynastashError):
 
 class DeployAccessDeniedError(DeployError):
     """The caller may not do this to the stack."""
+
+
+class DeployUnavailableError(DeployError):
+    """CloudFormation is out of reach."""
 
 
 def _restored(kind: type[DynastashError], args: tuple[object, ...], attributes: dict[str, object]) -> DynastashError:

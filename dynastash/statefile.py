@@ -36,8 +36,9 @@ class StateFile(HighWater):
     """The marks of ``environment`` in the store that ``store`` names, kept in ``path``.
 
     ``store`` tells one store from any other, as well as the configuration can. Every method may raise
-    :class:`ConfigError`: the file is read when an operation begins, so that nothing is written to the store whose mark
-    could not be kept; what was observed is in the file before the operation returns.
+    :class:`ConfigError`: the file is read when an operation begins, and what was observed is in the file before the
+    operation returns. Where it cannot be written then, what was written to the store stays written, and the error says
+    so.
     """
 
     def __init__(self, path: Path, environment: str, store: Callable[[], str]) -> None:
@@ -69,6 +70,11 @@ class StateFile(HighWater):
             super().observe(head)
             self._dirty = True
             if not self._depth:
+                self._save()
+
+    def keep(self) -> None:
+        with self._alone():
+            if self._dirty:
                 self._save()
 
     @contextmanager

@@ -200,6 +200,8 @@ class _HiddenBody(bytes):
     def __repr__(self) -> str:
         return "(hidden)"
 
+    __str__ = __repr__
+
 
 def _hide_body(response_dict: dict[str, Any], **_: object) -> None:
     response_dict["body"] = _HiddenBody(response_dict["body"])

@@ -27,7 +27,7 @@ class _Advice(NamedTuple):
 
 
 _NO_REGION: Final = _Advice(
-    ConfigError, "no AWS region is set", "set region in the environment's configuration, or AWS_DEFAULT_REGION"
+    ConfigError, "no AWS region is set", "give --region, or set region in the configuration or AWS_REGION"
 )
 _FILE: Final = _Advice(
     ConfigError, "the AWS config file {path} cannot be read", "mend its syntax, or set AWS_CONFIG_FILE"

@@ -18,7 +18,9 @@ from typing import Any, Final
 from dynastash.aws.base import CallError, Failure, Operation, Transport
 from dynastash.backoff import Backoff
 from dynastash.clock import Clock
+from dynastash.errors import ConfigError
 
+_WRITES: Final = (Operation.TRANSACT_WRITE_ITEMS, Operation.UPDATE_ITEM)
 UNREACHABLE: Final = 5.0
 """Seconds without any connection after which a call fails."""
 
@@ -35,6 +37,13 @@ def patiently(transport: Transport, operation: Operation, request: Mapping[str, 
     while True:
         try:
             return transport.call(operation, request)
+        except ConfigError as error:
+            if uncertain and operation in _WRITES:  # credentials that ran out between two attempts, say
+                raise type(error)(
+                    f"{error}; and an earlier attempt to write may have been carried out",
+                    hint=f"look at the secret before you repeat it; {error.hint or 'check the configuration'}",
+                ) from error
+            raise
         except CallError as error:
             uncertain = uncertain or error.uncertain
             error.uncertain = uncertain

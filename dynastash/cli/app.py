@@ -170,7 +170,7 @@ def run(arguments: list[str]) -> int:
         output.complain(*_usage(error))
         return exits.USAGE
     except DynastashError as error:
-        output.complain_of(error, verbose=settings.verbose)
+        output.complain_of(error, hint=settings.advice(error.hint), verbose=settings.verbose)
         return exits.code_of(error)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _OUTPUT_FAILURES and error.filename is None:

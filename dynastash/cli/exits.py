@@ -55,6 +55,7 @@ _CODES: Final[dict[type[errors.DynastashError], int]] = {
     errors.StoreUnavailableError: UNAVAILABLE,
     errors.PartialError: PARTIAL,
     errors.DeployAccessDeniedError: DENIED,
+    errors.DeployUnavailableError: UNAVAILABLE,
 }
 
 

@@ -31,6 +31,13 @@ from dynastash.models import Secret, Stage
     metavar="STAGE",
     help=f"The version at {', '.join(list(Stage)[:-1])} or {list(Stage)[-1]}.",
 )
+@click.option(
+    "--min-version",
+    cls=OwnOption,
+    type=Whole(1),
+    metavar="N",
+    help="Refuse a secret whose current version is below N.",
+)
 @click.option("--prefix", cls=OwnOption, metavar="PREFIX", help="Every secret whose name starts so; '' for all.")
 @click.option("--raw", cls=OwnOption, is_flag=True, help="The exact bytes, to a terminal too.")
 @click.option("--public-key", cls=OwnOption, is_flag=True, help="The public key of the private key stored there.")
@@ -40,6 +47,7 @@ def get_command(
     names: tuple[str, ...],
     version: int | None,
     stage: str | None,
+    min_version: int | None,
     prefix: str | None,
     raw: bool,
     public_key: bool,
@@ -50,8 +58,8 @@ def get_command(
     with --raw. Several names, or --prefix, need -o json or -o yaml; you get all of the secrets or none.
     """
     if prefix is not None or len(names) > 1:
-        if version is not None or stage is not None or raw or public_key:
-            raise click.UsageError("--version, --stage, --raw and --public-key go with one NAME")
+        if version is not None or stage is not None or min_version is not None or raw or public_key:
+            raise click.UsageError("--version, --stage, --min-version, --raw and --public-key go with one NAME")
         if prefix is not None and names:
             raise click.UsageError("give names or --prefix, not both")
         if settings.output == "table":
@@ -62,7 +70,7 @@ def get_command(
         raise click.UsageError("missing argument 'NAME'")
     if raw and settings.output != "table":
         raise click.UsageError(f"--raw and -o {settings.output} exclude each other")
-    secret = settings.stash().get(names[0], version=version, stage=stage)
+    secret = settings.stash().get(names[0], version=version, stage=stage, min_version=min_version)
     if public_key:
         _write_public_key(settings, secret)
     elif settings.output != "table":

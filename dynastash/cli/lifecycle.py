@@ -23,6 +23,7 @@ from dynastash.cli.options import (
     yes,
 )
 from dynastash.cli.output import counted, emit, emit_table, info_data, say, version_data, write_text
+from dynastash.errors import ConflictError
 from dynastash.models import State
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def delete_command(
 
     Nothing is erased: `dynastash undelete` takes it back. Erasing for good is `dynastash destroy`.
     """
-    if version is not None and (recovery_days is not None or if_version is not None):
-        raise click.UsageError("--recovery-days and --if-version go with a whole secret, not with --version")
+    if version is not None and recovery_days is not None:
+        raise click.UsageError("--recovery-days goes with a whole secret, not with --version")
     stash = settings.stash()
     days = 30 if recovery_days is None else recovery_days
     info = stash.delete(name, version, recovery_days=days, if_version=if_version)
@@ -100,10 +101,13 @@ def undelete_command(settings: Settings, name: str, version: int | None) -> None
     metavar="N",
     help="Only version N; repeatable.",
 )
+@if_version
 @dry_run
 @yes
 @common
-def destroy_command(settings: Settings, name: str, versions: tuple[int, ...], dry_run: bool, yes: bool) -> None:
+def destroy_command(
+    settings: Settings, name: str, versions: tuple[int, ...], if_version: int | None, dry_run: bool, yes: bool
+) -> None:
     """Erase NAME, or versions of it, for good.
 
     What is destroyed cannot be had back, save from a backup. Numbers of versions are never used again. Interrupted, the
@@ -123,8 +127,7 @@ def destroy_command(settings: Settings, name: str, versions: tuple[int, ...], dr
         return
     what = f"version {', '.join(map(str, numbers))} of {name}" if numbers else f"{name} with all its versions"
     agree(f"Destroy {what} in {stash.environment} ({stash.where}) for good?", yes=yes)
-    stash.destroy(name, numbers or None)
-    (info,) = (found for found in stash.list(name) if found.name == name)
+    info = stash.destroy(name, numbers or None, if_version=if_version)
     _report(settings, stash, f"destroyed {what}", info)
 
 
@@ -161,7 +164,7 @@ def prune_command(
     Versions that are current, previous or pending stay, and all behind the first one that stays.
     """
     if overdue == (keep is not None or older_than is not None):
-        raise Usage("what to prune was not said", "give --keep and --older-than, or --overdue")
+        raise Usage("what to prune was not said", "give --keep, --older-than or both; or --overdue")
     stash = settings.stash()
     if overdue:
         _prune_overdue(settings, stash, names, prefix, dry_run=dry_run, yes=yes)
@@ -240,8 +243,11 @@ def _prune_overdue(
         return
     agree(f"Destroy {counted(len(due), 'deleted secret')} in {stash.environment} ({stash.where}) for good?", yes=yes)
     for info in due:
-        stash.destroy(info.name)
-        say(f"destroyed {info.name} in {stash.environment} ({stash.where})")
+        try:
+            stash.purge(info.name)
+            say(f"destroyed {info.name} in {stash.environment} ({stash.where})")
+        except ConflictError as error:  # undeleted since it was listed
+            say(f"passed over: {error}")
 
 
 def _show_plan(settings: Settings, plan: dict[str, Any]) -> None:

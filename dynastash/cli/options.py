@@ -37,6 +37,8 @@ class Settings:
     output: str = "table"
     verbose: bool = False
     overrides: dict[str, str] = field(default_factory=dict)
+    _chosen: Environment | None = None
+    _defined: list[str] = field(default_factory=list)
 
     def take(self, given: dict[str, Any]) -> None:
         """Let what was given last win."""
@@ -47,9 +49,24 @@ class Settings:
 
     def environment(self) -> Environment:
         """The environment that the options, the variables and the file choose."""
-        from dynastash.config import resolve
+        from dynastash.config import load, resolve
 
-        return resolve(self.env, overrides={**self.overrides})
+        configuration = load()
+        self._defined = configuration.names() if configuration.path is not None else []
+        self._chosen = resolve(self.env, configuration=configuration, overrides={**self.overrides})
+        return self._chosen
+
+    def advice(self, hint: str | None) -> str | None:
+        """``hint`` with its commands as they must be typed here, and a word on a name that is defined nowhere."""
+        if hint is None or self._chosen is None:
+            return hint
+        name = self._chosen.name
+        hint = hint.replace("dynastash deploy ENV", f"dynastash deploy {name}")
+        if self.env is not None:
+            hint = re.sub(r"`dynastash (?!deploy )", f"`dynastash -e {name} ", hint)
+        if self._defined and name not in self._defined:
+            hint = f"{hint}; the configuration defines {', '.join(self._defined)}, and not {name}"
+        return hint
 
     def stash(self) -> Stash:
         """Open it."""
@@ -59,7 +76,8 @@ class Settings:
         environment = self.environment()
         stash = open_environment(environment)
         if self.verbose:
-            say(f"environment {stash.environment} ({environment.source}): {stash.where}, key {stash.key}")
+            where = "not configured" if environment.source == "default" else environment.source
+            say(f"environment {stash.environment} ({where}): {stash.where}, key {stash.key}")
         return stash
 
 

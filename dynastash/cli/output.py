@@ -41,10 +41,10 @@ def complain(message: str, hint: str | None) -> None:
         say(f"hint: {hint}")
 
 
-def complain_of(error: DynastashError, *, verbose: bool) -> None:
-    """An error of the library's; of a partial one every failure."""
+def complain_of(error: DynastashError, *, hint: str | None, verbose: bool) -> None:
+    """An error of the library's with the advice to give; of a partial one every failure."""
     message = str(error)
-    complain(message, error.hint)
+    complain(message, hint)
     if isinstance(error, PartialError):
         for name, failure in error.failures.items():
             if (line := f"{name}: {failure}") not in message:

@@ -23,6 +23,7 @@ from dynastash.cli.options import (
 from dynastash.cli.output import say
 from dynastash.cli.policy import policy_options, take_policy
 from dynastash.cli.put import details_from, report
+from dynastash.errors import RotationError
 from dynastash.generate import Password, Policy
 from dynastash.models import Plaintext
 
@@ -153,16 +154,20 @@ def rotate_command(
     limit = _TIMEOUT if timeout is None else timeout
     chosen = _rotator(stash, name, rotator, program, values or _DELIVERY, limit, policy)
     if resume:
-        version = stash.resume(name, chosen)
+        from dynastash.rotation.generate import GenerateRotator
+
+        version = stash.resume(name, chosen or GenerateRotator(Password()))
     else:
         watched = None if chosen is None else _Watched(chosen)
         try:
             version = stash.rotate(
                 name, watched, policy=policy, comment=comment, expires_at=expires, if_version=if_version
             )
-        except BaseException:  # Ctrl-C too: what was written is said
+        except BaseException as error:  # Ctrl-C too: what was written is said
             if watched is not None and watched.pending is not None:
                 say(f"{name}: version {watched.pending} is pending in {stash.environment} ({stash.where})")
+                if not isinstance(error, RotationError):  # which says the same
+                    say(f"hint: go on with `dynastash rotate {name} --resume -- PROGRAM`, or give up with `--abort`")
             raise
     report(settings, stash, "rotated", version)
 

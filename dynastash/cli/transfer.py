@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -18,6 +19,8 @@ from dynastash.errors import TransferError
 
 if TYPE_CHECKING:
     from dynastash.transfer.sealed import Counts
+
+_NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)  # on memory sticks, say
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -39,6 +42,8 @@ def export_command(settings: Settings, path: str) -> None:
     from dynastash.clock import SystemClock
     from dynastash.transfer.sealed import export_sealed
 
+    if path == "-":
+        raise click.UsageError("a backup goes into a file: - is none")
     stash = settings.stash()
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
@@ -49,14 +54,26 @@ def export_command(settings: Settings, path: str) -> None:
                 counts = export_sealed(stash.store, stash.environment, file, at=SystemClock().now())
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(temporary, target)
+            _publish(temporary, target)
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise TransferError(f"{path} cannot be written: {error.strerror}", hint="choose another file") from error
     say(f"exported {_amount(counts)}, of {stash.environment} ({stash.where}) to {path}")
     if settings.output != "table":
         emit(_data(counts, path), settings.output)
+
+
+def _publish(temporary: Path, target: Path) -> None:
+    """Give a finished file its name, if nobody has it."""
+    try:
+        os.link(temporary, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        temporary.rename(target)
 
 
 @click.command("import", cls=Command, examples=("dynastash import --sealed prod.dynastash -e prod",))
@@ -87,6 +104,9 @@ def import_command(settings: Settings, path: str, dry_run: bool) -> None:
                         pass
     except OSError as error:
         raise TransferError(f"{path} cannot be read: {error.strerror}", hint="check the file") from error
+    except TransferError as error:
+        hint = error.hint or "take another copy of the backup; nothing that does not belong there was written"
+        raise TransferError(f"{path}: {error}", hint=hint) from error
     if not dry_run:
         say(
             f"restored {counted(counts.secrets - counts.skipped, 'secret')} into {stash.environment} ({stash.where}); "

@@ -12,6 +12,14 @@ from dynastash.cli.command import Command, OwnOption
 from dynastash.cli.lifecycle import chosen_names
 from dynastash.cli.options import SecretName, Settings, common, names_or_prefix
 from dynastash.cli.output import counted, emit, emit_table, say
+from dynastash.errors import (
+    DynastashError,
+    KeyAccessDeniedError,
+    KeyUnavailableError,
+    PartialError,
+    SecretDestroyedError,
+    StoreError,
+)
 
 if TYPE_CHECKING:
     from dynastash.stash.verify import Finding
@@ -89,16 +97,29 @@ def rewrap_command(settings: Settings, names: tuple[str, ...], prefix: str | Non
     """
     stash = settings.stash()
     chosen = chosen_names(stash, names, prefix)
-    count = 0
     done: list[dict[str, object]] = []
+    failures: dict[str, DynastashError] = {}
     for name in chosen:
-        with progress(stash.rewrap(name), f"rewrapping {name}") as results:
-            for result in results:
-                count += 1
-                done.append(
-                    {"name": result.name, "version": result.number, "before": result.before, "after": result.after}
-                )
+        try:
+            with progress(stash.rewrap(name), f"rewrapping {name}") as results:
+                for result in results:
+                    done.append(
+                        {"name": result.name, "version": result.number, "before": result.before, "after": result.after}
+                    )
+        except SecretDestroyedError:
+            if prefix is None:
+                raise
+        except (StoreError, KeyUnavailableError, KeyAccessDeniedError):
+            raise  # the next one would fare no better
+        except DynastashError as error:
+            failures[name] = error
     if settings.output != "table":
         emit(done, settings.output)
-    what = f"{counted(count, 'version')} of {counted(len(chosen), 'secret')}"
+    what = f"{counted(len(done), 'version')} of {counted(len(chosen), 'secret')}"
     say(f"rewrapped {what} in {stash.environment} ({stash.where}) under {stash.key}")
+    if failures:
+        raise PartialError(
+            f"{counted(len(failures), 'secret')} could not be rewrapped, or not all of it",
+            failures,
+            hint="the rest is done; run `dynastash verify`, mend what it finds, and rewrap again",
+        )

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from dynastash._version import __version__
 from dynastash.aws.base import AwsSettings
-from dynastash.errors import CredentialsError, DeployAccessDeniedError, DeployError, DynastashError
+from dynastash.errors import (
+    CredentialsError,
+    DeployAccessDeniedError,
+    DeployError,
+    DeployUnavailableError,
+    DynastashError,
+)
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -66,7 +72,7 @@ def translated(hint: str | None = None) -> Iterator[None]:
     except ClientError as error:
         raise _refused(error) from error
     except (ConnectionError, HTTPClientError) as error:
-        raise DeployError(
+        raise DeployUnavailableError(
             f"CloudFormation cannot be reached: {one_line(error)}",
             hint=hint or "check the network, the region and endpoint_url",
         ) from error

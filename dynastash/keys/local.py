@@ -21,6 +21,8 @@ from dynastash.errors import (
     ContextMismatchError,
     DynastashError,
     IntegrityError,
+    KeyAccessDeniedError,
+    KeyProviderError,
     KeyUnavailableError,
     UntrustedKeyError,
 )
@@ -117,7 +119,7 @@ def key_from_text(text: str, source: str) -> DataKey:
     except (binascii.Error, ValueError):
         raise ConfigError(
             f"{source} does not hold a key-encryption key",
-            hint="it is 32 bytes in base64: make one with `openssl rand -base64 32`",
+            hint="it is 32 bytes in base64; a store opens with its own key alone: restore that from a backup",
         ) from None
 
 
@@ -174,17 +176,30 @@ def key_from_file(path: Path, *, create: Callable[[], bool]) -> DataKey:
     """
     try:
         if not path.exists() and create():
-            prepare_directory(path.parent)
-            create_once(path, _write_key)
+            _create(path)
         check_private(path, "the key-encryption key")
         text = path.read_bytes()[:1024].decode("ascii", "replace")
     except FileNotFoundError:
         raise _missing(str(path)) from None
     except OSError as error:
-        raise KeyUnavailableError(
-            f"the key-encryption key {path} cannot be read: {error.strerror}", hint="check the file and its directory"
-        ) from error
+        raise _inaccessible(path, "read", error) from error
     return key_from_text(text, str(path))
+
+
+def _create(path: Path) -> None:
+    try:
+        prepare_directory(path.parent)
+        create_once(path, _write_key)
+    except OSError as error:
+        raise _inaccessible(path, "created", error) from error
+
+
+def _inaccessible(path: Path, what: str, error: OSError) -> KeyProviderError:
+    kind = KeyAccessDeniedError if isinstance(error, PermissionError) else KeyUnavailableError
+    return kind(
+        f"the key-encryption key {path} cannot be {what}: {error.strerror}",
+        hint="check the owner and the modes of the file and of its directory",
+    )
 
 
 def _write_key(path: Path) -> None:

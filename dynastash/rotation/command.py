@@ -103,7 +103,9 @@ class CommandRotator:
             raise RotationError(message, step=step, hint=hint)
 
     def _run(self, step: str, rotation: Rotation, pending: Secret) -> int | None:
-        environment = {name: text for name, text in os.environ.items() if name not in (CURRENT_FILE, PENDING_FILE)}
+        # DYNASTASH_LOCAL_KEY is the key-encryption key itself: a program gets two values, not the key to all.
+        ours = (CURRENT_FILE, PENDING_FILE, "DYNASTASH_LOCAL_KEY")
+        environment = {name: text for name, text in os.environ.items() if name not in ours}
         environment |= facts(step, rotation)
         if self._delivery == "stdin":
             return self._start(step, environment, document(step, rotation, pending), rotation.current, pending)

@@ -273,8 +273,13 @@ class Stash:
             )
         )
 
-    def resume(self, name: str, rotator: Rotator | None = None) -> Version:
-        """Go on with a rotation that stopped: set, test and finish with the version that is pending."""
+    def resume(self, name: str, rotator: Rotator) -> Version:
+        """Go on with a rotation that stopped: set, test and finish with the version that is pending.
+
+        ``rotator`` is what the rotation was started with. Where nobody has to be told, that is a
+        :class:`~dynastash.rotation.generate.GenerateRotator`; to assume it would make a value current that the target
+        system was never told.
+        """
         return _written(self._rotations.resume(check_name(name), rotator))
 
     def abort(self, name: str) -> Version:
@@ -305,7 +310,7 @@ class Stash:
             return views.info(self._lifecycle.undelete(name))
         return views.info(self._lifecycle.enable(name, check_version(version)))
 
-    def destroy(self, name: str, versions: Iterable[int] | None = None, *, if_version: int | None = None) -> None:
+    def destroy(self, name: str, versions: Iterable[int] | None = None, *, if_version: int | None = None) -> SecretInfo:
         """Erase a secret, or versions that are neither current nor pending, for good.
 
         Their numbers are never used again. What was interrupted is finished by the same call, and what is destroyed
@@ -315,10 +320,9 @@ class Stash:
         check_name(name)
         expected = inputs.expected(if_version)
         if versions is None:
-            self._lifecycle.destroy(name, if_version=expected, overdue=False)
-        else:
-            numbers = [check_version(version) for version in versions]
-            self._lifecycle.destroy_versions(name, numbers, if_version=expected)
+            return views.info(self._lifecycle.destroy(name, if_version=expected, overdue=False))
+        numbers = [check_version(version) for version in versions]
+        return views.info(self._lifecycle.destroy_versions(name, numbers, if_version=expected))
 
     def purge(self, name: str) -> None:
         """Erase a deleted secret for good, if its recovery window is over.

@@ -71,6 +71,7 @@ class Changes:
         with self.race():
             self._reader.store.commit(change)
         self._reader.seen.observe(head)
+        self._reader.seen.keep()
 
     @contextmanager
     def race(self) -> Iterator[None]:

@@ -37,6 +37,9 @@ class HighWater:
         """What is observed within belongs together: whoever keeps it elsewhere may do so once, at the end."""
         return nullcontext()
 
+    def keep(self) -> None:
+        """Have everything that was observed kept, whatever else goes on: an operation is about to return."""
+
     def check(self, head: Head | None, name: str, floor: tuple[int, int]) -> None:
         """Raise :class:`RollbackError` where ``head`` is behind ``floor``; None is behind everything but nothing."""
         last, revision = (head.last, head.revision) if head is not None else (0, 0)

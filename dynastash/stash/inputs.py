@@ -73,7 +73,7 @@ def plaintext(value: str | bytes | Plaintext) -> Plaintext:
         raise InvalidArgumentError("the value is neither text nor bytes")
     if len(value.expose()) > MAX_VALUE:
         raise ValueTooLargeError(
-            f"the value has {len(value.expose())} bytes", hint=f"at most {MAX_VALUE} (320 KiB) fit into one version"
+            "the value is too large", hint=f"at most {MAX_VALUE} bytes (320 KiB) fit into one version"
         )
     return value
 

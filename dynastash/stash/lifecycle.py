@@ -91,28 +91,27 @@ class Lifecycle:
             if not left:
                 return head
 
-    def destroy(self, name: str, *, if_version: int | None, overdue: bool) -> int:
-        """Erase a secret for good and return how many versions that took. What was interrupted is finished.
+    def destroy(self, name: str, *, if_version: int | None, overdue: bool) -> Head:
+        """Erase a secret for good. What was interrupted is finished.
 
         ``overdue`` refuses where the secret is not deleted, or its recovery window is not over.
         """
-        count = self._changes.until_won(name, lambda: self._mark_destroyed(name, if_version, overdue))
-        return count + self.finish(name)
+        head = self._changes.until_won(name, lambda: self._mark_destroyed(name, if_version, overdue))
+        return self.finish(name) or head
 
-    def finish(self, name: str) -> int:
-        """Erase what an interrupted destruction of a secret left, and return how many versions that took."""
+    def finish(self, name: str) -> Head | None:
+        """Erase what an interrupted destruction of a secret left. Its head; None where the secret is not destroyed."""
         snapshot = self._reader.consistently(name, lambda: self._reader.snapshot(name))
         if snapshot is None or snapshot.head.state is not State.DESTROYED:
-            return 0
-        count = 0
+            return None
+        head = snapshot.head
         left = self._numbers(name)
         while left:
-            done, buried = self._changes.until_won(name, partial(self._bury_batch, name, left))
+            done, head = self._changes.until_won(name, partial(self._bury_batch, name, left))
             if not done:  # somebody has recreated it meanwhile: nothing of that is ours
                 break
             left = left[done:]
-            count += buried
-        return count
+        return head
 
     def prunable(self, name: str, *, keep: int | None, before_ms: int | None) -> list[int]:
         """The versions that :meth:`prune` would erase, in order."""
@@ -188,11 +187,11 @@ class Lifecycle:
         self._changes.commit(snapshot, successor, trusted.keys, tombstones=buried)
         return successor, len(found)
 
-    def _mark_destroyed(self, name: str, if_version: int | None, overdue: bool) -> int:
+    def _mark_destroyed(self, name: str, if_version: int | None, overdue: bool) -> Head:
         snapshot, author = self._begin(name)
         head = snapshot.head
         if head.state is State.DESTROYED:
-            return 0
+            return head
         self._reader.trusted(snapshot)
         require_version(name, head, if_version)
         now = self._reader.clock.now()
@@ -218,21 +217,22 @@ class Lifecycle:
         newest = snapshot.items[head.last]
         buried = [] if _is_erased(newest) else [self._tombstone(name, head.last, newest, head, author)]
         self._changes.commit(snapshot, successor, None, tombstones=buried)
-        return len(buried)
+        return successor
 
-    def _bury_batch(self, name: str, numbers: Sequence[int]) -> tuple[int, int]:
-        """How many of ``numbers`` are done with, and how many were buried. None, once the secret lives again."""
+    def _bury_batch(self, name: str, numbers: Sequence[int]) -> tuple[int, Head]:
+        """How many of ``numbers`` are done with (none, once the secret lives again), and the head after it."""
         snapshot, author = self._begin(name)
         head = snapshot.head
         if head.state is not State.DESTROYED:
-            return 0, 0
+            return 0, head
         found = self._first(name, numbers)
         # Whole records: what merely claims to be a tombstone in its public attributes is buried too.
         live = {number: item for number, item in found.items() if item is not None and not _is_erased(item)}
         if live:
             buried = [self._tombstone(name, number, item, head, author) for number, item in live.items()]
-            self._changes.commit(snapshot, self._changes.touched(head, author), None, tombstones=buried)
-        return len(found), len(live)
+            head = self._changes.touched(head, author)
+            self._changes.commit(snapshot, head, None, tombstones=buried)
+        return len(found), head
 
     def _prune_batch(self, name: str, numbers: Sequence[int]) -> int:
         """Erase the first of ``numbers`` and return how many they were. No older version ever gains a stage."""

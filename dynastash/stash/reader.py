@@ -98,18 +98,19 @@ class Reader:
 
         After three times more that is no coincidence, and :class:`IntegrityError`.
         """
-        for delay in _REREADS:
+        for delay in (*_REREADS, None):
             try:
-                return attempt()
+                found = attempt()
             except Inconsistent:
-                self.clock.sleep(delay)
-        try:
-            return attempt()
-        except Inconsistent:
-            raise IntegrityError(
-                f"the records of {name} do not fit together: one is missing, or the head was changed",
-                hint="the table was tampered with or restored in part: compare it with a backup",
-            ) from None
+                if delay is not None:
+                    self.clock.sleep(delay)
+            else:
+                self.seen.keep()
+                return found
+        raise IntegrityError(
+            f"the records of {name} do not fit together: one is missing, or the head was changed",
+            hint="the table was tampered with or restored in part: compare it with a backup",
+        )
 
     def snapshot(self, name: str) -> Snapshot | None:
         """Head and newest version in one read, or None where there is no such secret. Raises :class:`Inconsistent`."""
@@ -346,8 +347,8 @@ def refuse_destroyed(head: Head) -> None:
     """Raise :class:`SecretDestroyedError` for the head of a destroyed secret."""
     if head.state is State.DESTROYED:
         raise SecretDestroyedError(
-            f"{head.name} was destroyed",
-            hint=f"its values are gone; `dynastash put {head.name} --recreate` begins anew",
+            f"{head.name} is marked as destroyed",
+            hint=f"`dynastash put {head.name} --recreate` begins anew; if nobody did it, run `dynastash verify`",
         )
 
 

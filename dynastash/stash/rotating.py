@@ -52,15 +52,9 @@ class Rotations:
         pending = Secret(version=views.version(staged.metadata, staged.head), plaintext=value, tags=staged.head.tags)
         return self._finish(rotator, replace(rotation, version=staged.metadata.number, pending=pending))
 
-    def resume(self, name: str, rotator: Rotator | None) -> Written:
+    def resume(self, name: str, rotator: Rotator) -> Written:
         """set → test → finish, with the version that is pending."""
         pending = self._reader.usable(self._reader.staged(name, Stage.PENDING))
-        if rotator is None and policy_of(pending.head) is None:
-            raise RotationError(
-                f"the rotation of {name} was not started by a policy that the secret carries",
-                step="set",
-                hint="resume with the rotator or the program that it was started with",
-            )
         rotation = Rotation(
             environment=self._reader.environment,
             name=name,
@@ -68,7 +62,7 @@ class Rotations:
             current=views.secret(pending.sealed_under),
             pending=views.secret(pending),
         )
-        return self._finish(rotator or _default_rotator(pending.head, None), rotation)
+        return self._finish(rotator, rotation)
 
     def abort(self, name: str) -> Written:
         """Take the stage from the pending version."""

@@ -27,6 +27,7 @@ from dynastash.stash import parallel
 from dynastash.stash.reader import Reader
 from dynastash.stores.base import RecordKey
 
+_AT_ONCE: Final = 32
 _STALE_MS: Final = 86_400_000
 """A rotation that is pending for longer than a day has been forgotten."""
 
@@ -112,8 +113,14 @@ def verify(reader: Reader, *, prefix: str, structure_only: bool) -> Iterator[Ver
     ``structure_only`` opens no data key: what is not authenticated then is only checked for its shape and for the
     invariants. Failures of the store, and a key provider that refuses as a whole, are raised.
     """
-    with reader.seen.together():
-        yield from _verify(reader, prefix, structure_only)
+    results = _verify(reader, prefix, structure_only)
+    while True:
+        # A few at a time, and never across a yield: whoever asks may stop asking.
+        with reader.seen.together():
+            some = list(islice(results, _AT_ONCE))
+        if not some:
+            return
+        yield from some
 
 
 def _verify(reader: Reader, prefix: str, structure_only: bool) -> Iterator[Verified]:

@@ -48,6 +48,7 @@ CODES = {
     errors.RotationError: 1,
     errors.DeployError: 1,
     errors.DeployAccessDeniedError: 4,
+    errors.DeployUnavailableError: 7,
     errors.TransferError: 1,
 }
 
@@ -104,7 +105,7 @@ def test_usage(cli: Cli) -> None:
     done = cli("get")
     assert (done.code, done.err) == (2, "error: missing argument 'NAME'\nhint: see `dynastash get --help`\n")
     done = cli("get", "n", "--versoin", "3")
-    assert (done.code, done.err.splitlines()[1]) == (2, "hint: did you mean --version or --verbose?")
+    assert (done.code, done.err.splitlines()[1]) == (2, "hint: did you mean --version or --min-version?")
     done = cli("--comment", "x", "put", "n")
     assert done.code == 2
     assert "stand behind its name" in done.err

@@ -71,7 +71,9 @@ def test_ctrl_c_in_a_rotation_says_what_is_pending(cli: Cli) -> None:
         process.send_signal(signal.SIGINT)
         code, out, err = finish(process)
     assert (code, out) == (130, b"")
-    assert err.decode().strip() == f"n: version 2 is pending in local ({cli.database})"
+    pending, hint = err.decode().strip().splitlines()
+    assert pending == f"n: version 2 is pending in local ({cli.database})"
+    assert hint.startswith("hint: go on with `dynastash rotate n --resume")
     assert cli.ok("get", "n").out == b"old"
     cli.ok("rotate", "n", "--abort")
 

@@ -134,3 +134,45 @@ def test_expiring(stored: Cli) -> None:
     assert "expire by then" in stored.ok("list", "x", "--expiring", "14d", "--exit-code").err
     assert stored("list", "--exit-code").code == 2
     assert stored("list", "--expiring", "x").code == 2
+
+
+def test_a_secret_undeleted_at_the_question_is_not_purged(stored: Cli) -> None:
+    """Between the listing and the answer somebody took the deletion back: the value stays, the rest goes."""
+    stored.ok("put", "app/gone", given=b"x")
+    for name in ("app/n", "app/gone"):
+        stored.ok("delete", name, "--recovery-days", "0")
+    argv = [sys.executable, "-m", "dynastash", "prune", "--prefix", "", "--overdue"]
+    with Terminal(argv, stored.variables, stored.cwd) as terminal:
+        terminal.expect(b"for good? [y/N]: ")
+        stored.ok("undelete", "app/n")
+        assert answered(terminal, b"y\n")[0] == 0
+    assert stored.ok("get", "app/n").out == b"value 4"
+    assert stored("get", "app/gone").code == 6
+
+
+def test_rewrap_goes_on_behind_a_damaged_secret(stored: Cli) -> None:
+    """Exit 8, the damaged one named, and everything else rewrapped."""
+    stored.ok("put", "app/damaged", given=b"x")
+    with sqlite3.connect(stored.database) as connection:
+        connection.execute(
+            "UPDATE records SET item = replace(item, '\"created_by\"', '\"created_bx\"')"
+            " WHERE name = 'app/damaged' AND record LIKE 'v#%'"
+        )
+    done = stored("rewrap", "--prefix", "app/", "-o", "json")
+    assert done.code == 8
+    assert "app/damaged" in done.err
+    assert done.text.count('"app/n"') == 4
+
+
+def test_get_refuses_a_secret_below_the_expected_version(stored: Cli) -> None:
+    """--min-version: what the caller knows that the store must have reached."""
+    assert stored.ok("get", "app/n", "--min-version", "4").out == b"value 4"
+    refused = stored("get", "app/n", "--min-version", "5")
+    assert (refused.code, refused.out) == (5, b"")
+
+
+def test_advice_names_the_environment_that_was_chosen(stored: Cli) -> None:
+    """What is copied from a hint must not hit another environment."""
+    stored.ok("delete", "app/n")
+    assert "`dynastash -e local undelete app/n`" in stored("get", "app/n", "-e", "local").err
+    assert "`dynastash undelete app/n`" in stored("get", "app/n").err

@@ -266,7 +266,7 @@ def test_verbose_says_what_is_used(cli: Cli) -> None:
     """Environment, store and key, on standard error."""
     cli.ok("put", "n", given=b"x")
     done = cli.ok("get", "n", "-v")
-    assert (done.out, done.err) == (b"x", f"environment local (default): {cli.database}, key {cli.key}\n")
+    assert (done.out, done.err) == (b"x", f"environment local (not configured): {cli.database}, key {cli.key}\n")
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,9 @@ def test_one_byte_too_many_is_refused(cli: Cli) -> None:
     (cli.directory / "value").write_bytes(large)
     for done in (cli.real("put", "n", given=large), cli("put", "n", "--file", str(cli.directory / "value"))):
         assert done.code == 2
-        assert done.err == ("error: the value has 327681 bytes\nhint: at most 327680 (320 KiB) fit into one version\n")
+        assert done.err == (
+            "error: the value is too large\nhint: at most 327680 bytes (320 KiB) fit into one version\n"
+        )
     assert cli("get", "n").code == 3
 
 

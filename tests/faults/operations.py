@@ -6,7 +6,9 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from dynastash.generate import Password
 from dynastash.models import Secret, Version
+from dynastash.rotation.generate import GenerateRotator
 from dynastash.stash.api import Stash
 from dynastash.transfer.sealed import check_sealed, export_sealed, import_sealed
 from tests.faults.site import ENVIRONMENT, POLICY, Site
@@ -111,7 +113,7 @@ OPERATIONS: Mapping[str, Operation] = {
         "BatchGetItem Decrypt GenerateDataKey Query TransactWriteItems",
     ),
     "resume": Operation(
-        lambda stash, _: _version(stash.resume("rot/pending")),
+        lambda stash, _: _version(stash.resume("rot/pending", GenerateRotator(Password()))),
         "BatchGetItem Decrypt Query TransactWriteItems",
     ),
     "abort": Operation(

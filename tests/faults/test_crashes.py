@@ -21,10 +21,12 @@ from pathlib import Path
 import pytest
 
 from dynastash.errors import DynastashError
+from dynastash.generate import Password
 from dynastash.keys.base import KeyProvider
 from dynastash.keys.kms import KmsKeys
 from dynastash.keys.local import LocalKeys
 from dynastash.models import WrappedKey
+from dynastash.rotation.generate import GenerateRotator
 from dynastash.stash.api import Stash
 from dynastash.stores.base import Change, Store
 from dynastash.stores.dynamodb import DynamoDBStore
@@ -130,7 +132,7 @@ def _repeat(operation: str, stash: Stash, backup: bytes) -> None:
     except DynastashError as error:  # as its hint says
         assert "a rotation of app/multi is pending" in str(error)
         assert "--resume" in (error.hint or "")
-        stash.resume("app/multi")
+        stash.resume("app/multi", GenerateRotator(Password()))
     assert stash.get("app/multi").version.stages
 
 

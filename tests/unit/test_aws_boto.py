@@ -273,7 +273,7 @@ class TestSettings:
         """Found out when the transport is made."""
         with pytest.raises(ConfigError, match="no AWS region") as caught:
             BotoTransport(make_session(AwsSettings()))
-        assert "AWS_DEFAULT_REGION" in (caught.value.hint or "")
+        assert "--region" in (caught.value.hint or "")
 
     @pytest.mark.parametrize("variable", ["AWS_DEFAULT_REGION", "AWS_REGION"])
     def test_the_region_of_the_environment(self, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:

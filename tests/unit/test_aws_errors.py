@@ -192,7 +192,7 @@ def test_calls_without_an_answer(error: Exception, failure: Failure) -> None:
 @pytest.mark.parametrize(
     ("error", "kind", "said", "hinted"),
     [
-        (boto.NoRegionError(), ConfigError, "no AWS region", "AWS_DEFAULT_REGION"),
+        (boto.NoRegionError(), ConfigError, "no AWS region", "AWS_REGION"),
         (boto.NoCredentialsError(), CredentialsError, "no AWS credentials", "aws sso login"),
         (
             boto.PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),

@@ -27,9 +27,10 @@ from dynastash.errors import (
     UnsupportedFormatError,
     VersionNotFoundError,
 )
-from dynastash.generate import RandomBytes
+from dynastash.generate import Password, RandomBytes
 from dynastash.keys.local import LocalKeys
 from dynastash.models import Context, DataKey, Item, Stage, State, WrappedKey
+from dynastash.rotation.generate import GenerateRotator
 from dynastash.stash import batches
 from dynastash.stash.api import Stash
 from dynastash.stash.verify import Problem
@@ -130,7 +131,7 @@ def rotate_on(stash: Stash) -> object:
     """Whoever finds a rotation interrupted finishes it; whoever finds it finished leaves it."""
     info = stash.list(NAME)[0]
     if info.pending is not None:
-        return stash.resume(NAME)
+        return stash.resume(NAME, GenerateRotator(Password()))
     return stash.rotate(NAME, if_version=6) if info.current == 6 else None
 
 
@@ -626,7 +627,7 @@ def test_finish_is_for_the_destroyed_alone(world: World) -> None:
     """Nothing is read, let alone erased, of a secret that lives, or that nobody has."""
     store = CountingStore(world.store)
     stash = world.fresh(store)
-    assert stash._lifecycle.finish(NAME) == stash._lifecycle.finish("nobody") == 0
+    assert stash._lifecycle.finish(NAME) is stash._lifecycle.finish("nobody") is None
     assert store.calls == ["newest", "newest"]
 
 

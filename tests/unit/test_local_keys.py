@@ -17,6 +17,7 @@ import pytest
 from dynastash.errors import (
     ConfigError,
     ContextMismatchError,
+    KeyAccessDeniedError,
     KeyUnavailableError,
     UntrustedKeyError,
 )
@@ -61,7 +62,7 @@ class TestText:
         """It may be a key after all, with a letter missing."""
         with pytest.raises(ConfigError, match=r"^it does not hold a key-encryption key$") as caught:
             key_from_text(text, "it")
-        assert "openssl rand -base64 32" in (caught.value.hint or "")
+        assert "restore that from a backup" in (caught.value.hint or "")
         assert caught.value.__cause__ is None
 
 
@@ -128,7 +129,7 @@ class TestFile:
         path = tmp_path / "prod.key"
         key_from_file(path, create=yes)
         monkeypatch.setattr(Path, "read_bytes", denied)
-        with pytest.raises(KeyUnavailableError, match="cannot be read: Permission denied"):
+        with pytest.raises(KeyAccessDeniedError, match="cannot be read: Permission denied"):
             key_from_file(path, create=yes)
 
 

@@ -22,6 +22,7 @@ from dynastash.errors import (
 )
 from dynastash.generate import Passphrase, Password
 from dynastash.models import MAX_VALUE, MAX_VERSION, Context, Head, Plaintext, Stage, State, from_ms
+from dynastash.rotation.generate import GenerateRotator
 from tests.unit.stash_kit import HEAD, World, v
 
 
@@ -89,7 +90,7 @@ def test_names_are_checked_by_every_operation(world: World, name: str) -> None:
         lambda: stash.rollback(name),
         lambda: stash.policy(name),
         lambda: stash.rotate(name),
-        lambda: stash.resume(name),
+        lambda: stash.resume(name, GenerateRotator(Password())),
         lambda: stash.abort(name),
         lambda: stash.delete(name),
         lambda: stash.undelete(name),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from dynastash.errors import (
 from dynastash.generate import Password
 from dynastash.keys.local import LocalKeys
 from dynastash.models import DataKey, Item, Stage
+from dynastash.rotation.generate import GenerateRotator
 from dynastash.stash.api import Stash
 from dynastash.stores.base import RecordKey
 from tests.unit.stash_kit import HEAD, Between, World, v
@@ -255,7 +257,7 @@ class TestHeads:
         for call in (
             lambda: world.fresh().get("n", version=1),
             lambda: world.fresh().get("n", version=9),
-            lambda: world.fresh().resume("n"),
+            lambda: world.fresh().resume("n", GenerateRotator(Password())),
             lambda: world.fresh().abort("n"),
             lambda: world.fresh().undelete("n"),
         ):
@@ -290,7 +292,7 @@ class TestHeads:
         world.write({**head, "state": {"S": "destroyed"}})
         for operation in ("get", "get_many", "version", "rotate", "rollback", "put", "put if", "policy"):
             assert isinstance(failure(reads(world.fresh())[operation]), SecretDestroyedError)
-        assert isinstance(failure(lambda: world.fresh().resume("n")), SecretDestroyedError)
+        assert isinstance(failure(lambda: world.fresh().resume("n", GenerateRotator(Password()))), SecretDestroyedError)
         assert isinstance(failure(lambda: world.fresh().abort("n")), SecretDestroyedError)
 
     def test_recreating_seals_nothing_of_a_destroyed_head(self, world: World) -> None:
@@ -480,7 +482,7 @@ class TestPending:
     def test_an_altered_pending_version_is_not_promoted(self, pending: World) -> None:
         """Neither resumed; but it can be aborted, or nothing could ever be put again."""
         pending.edit("n", v(4), comment={"S": "evil"})
-        assert isinstance(failure(lambda: pending.fresh().resume("n")), IntegrityError)
+        assert isinstance(failure(lambda: pending.fresh().resume("n", GenerateRotator(Password()))), IntegrityError)
         assert pending.fresh().get("n").value == b"three"
         assert pending.fresh().abort("n").number == 4
         assert pending.fresh().put("n", b"five").number == 5
@@ -488,7 +490,8 @@ class TestPending:
     def test_an_altered_head_is_neither_promoted_nor_aborted(self, pending: World) -> None:
         """The pending stage on an older version: refused before anything is set."""
         pending.edit("n", HEAD, pending={"N": "1"})
-        for call in (pending.fresh().resume, pending.fresh().abort, pending.fresh().get):
+        resume = partial(pending.fresh().resume, rotator=GenerateRotator(Password()))
+        for call in (resume, pending.fresh().abort, pending.fresh().get):
             assert isinstance(failure(lambda call=call: call("n")), IntegrityError)
 
     @pytest.mark.parametrize("edit", [{"state": {"S": "deleted"}}, {"pending": None}, {"pending": {"N": "1"}}], ids=str)

@@ -23,6 +23,7 @@ from dynastash.errors import (
 )
 from dynastash.generate import Password
 from dynastash.models import Item
+from dynastash.rotation.generate import GenerateRotator
 from dynastash.stash.highwater import HighWater
 from dynastash.stores.base import Change
 from dynastash.stores.sqlite import SQLiteStore
@@ -277,7 +278,7 @@ class TestHighWater:
         world.stash.generate("n", Password())
         stop_rotation(world)
         before = world.item("n", HEAD)
-        world.stash.resume("n")
+        world.stash.resume("n", GenerateRotator(Password()))
         world.write(before)
         with pytest.raises(RollbackError):
             world.stash.get("n")

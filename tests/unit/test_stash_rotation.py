@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -283,11 +284,11 @@ class TestKilled:
         """The create step leaves no trace."""
         with pytest.raises(Killed):
             world.stash.rotate("n", Scripted(create=Killed()))
-        for call in (world.fresh().resume, world.fresh().abort):
+        for call in (partial(world.fresh().resume, rotator=Scripted()), world.fresh().abort):
             with pytest.raises(VersionNotFoundError, match="n has no pending version: version 1 is current"):
                 call("n")
         with pytest.raises(SecretNotFoundError):
-            world.stash.resume("other")
+            world.stash.resume("other", GenerateRotator(Password()))
 
     def test_after_the_promote_was_committed_resume_says_what_is_true(self, world: World) -> None:
         """The reply was lost: the caller is told to look, and finds the new version current."""
@@ -315,18 +316,14 @@ class TestKilled:
                 world.fresh().resume("n", Scripted(test=ValueError()))
         assert world.fresh().resume("n", Scripted()).number == 2
 
-    def test_resume_without_a_rotator_is_for_policies_alone(self, world: World) -> None:
-        """A rotation that a program was to carry out must not be finished without it."""
+    def test_a_rotation_without_anybody_to_tell_is_resumed_as_such(self, world: World) -> None:
+        """The rotator is named: assumed, it would make a value current that the target system was never told."""
         with pytest.raises(Killed):
             world.stash.rotate("n", Scripted(set=Killed()))
-        with pytest.raises(RotationError, match="not started by a policy") as caught:
-            world.fresh().resume("n")
-        assert caught.value.step == "set"
+        with pytest.raises(TypeError):
+            world.fresh().resume("n")  # type: ignore[call-arg]
         assert stages(world)["pending"] == 2
-        world.fresh().abort("n")
-        with pytest.raises(Killed):
-            world.stash.rotate("n", Scripted(set=Killed()), policy=Password())
-        assert world.fresh().resume("n").number == 3
+        assert world.fresh().resume("n", GenerateRotator(Password())).number == 2
 
     def test_an_expired_pending_version_is_not_promoted(self, world: World) -> None:
         """Readers would lose a value that works for one that is refused."""
