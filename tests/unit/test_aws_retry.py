@@ -128,3 +128,21 @@ def test_a_refusal_after_a_lost_reply_stays_uncertain() -> None:
         patiently(transport, Operation.UPDATE_ITEM, {}, FakeClock())
     assert caught.value.code == "ConditionalCheckFailedException"
     assert caught.value.uncertain
+
+
+@pytest.mark.parametrize("operation", [Operation.TRANSACT_WRITE_ITEMS, Operation.UPDATE_ITEM])
+def test_credentials_that_run_out_behind_an_unanswered_write_say_so(operation: Operation) -> None:
+    """Whoever signs in and repeats the put would otherwise write the version twice without a word."""
+    transport = ScriptedTransport(lost(operation), CredentialsError("the credentials have expired", hint="sign in"))
+    with pytest.raises(CredentialsError, match="an earlier attempt to write may have been carried out") as caught:
+        patiently(transport, operation, {}, FakeClock())
+    assert "look at the secret" in (caught.value.hint or "")
+    assert "sign in" in (caught.value.hint or "")
+
+
+def test_credentials_that_run_out_between_two_reads_are_no_more_than_that() -> None:
+    """Nothing was written, and nothing is said of it."""
+    transport = ScriptedTransport(lost(QUERY), CredentialsError("the credentials have expired"))
+    with pytest.raises(CredentialsError) as caught:
+        patiently(transport, QUERY, {}, FakeClock())
+    assert str(caught.value) == "the credentials have expired"

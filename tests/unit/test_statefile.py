@@ -153,6 +153,19 @@ class TestMarks:
         stash.put("n/1", "y")
         assert len(written) == 2
 
+    def test_a_verification_under_way_delays_nobody_s_mark(self, world: World, path: Path) -> None:
+        """Half-read, its generator stands still: a put meanwhile is in the file when it returns."""
+        stash = opened(world, path)
+        for number in range(40):
+            stash.put(f"n/{number}", "x")
+        verifying = stash.verify()
+        next(verifying)
+        stash.put("n/1", "y")
+        assert marks(path)["n/1"] == [2, 2]
+        with stash._reader.seen.together():  # a bulk read in another thread
+            stash.put("n/2", "y")
+            assert marks(path)["n/2"] == [2, 2]
+
     def test_environments_and_stores_have_marks_of_their_own(self, world: World, path: Path, tmp_path: Path) -> None:
         """The same name elsewhere is another secret."""
         opened(world, path).put("n", "1")
