@@ -432,6 +432,13 @@ def test_a_destroyed_head_is_never_taken_for_sealed() -> None:
         seal_head(ENV, replace(HEAD, state=State.DESTROYED, current=None, pending=None), KEYS)
 
 
+def test_a_head_whose_seal_is_gone_is_not_sealed() -> None:
+    """An active one too, even where nobody decoded it first."""
+    item = seal_head(ENV, HEAD, KEYS)
+    with pytest.raises(IntegrityError):
+        check_seal(ENV, replace(decode_head(item), seal=None), item, KEYS)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
