@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         RotationError,
         StoreError,
     )
+    from dynastash.generate import KeyPair, Passphrase, Password, RandomBytes
     from dynastash.models import Secret, SecretInfo, Stage, State, Version
     from dynastash.stash.api import Stash
     from dynastash.wiring import connect
@@ -37,9 +38,13 @@ __all__ = [
     "ConflictError",
     "DynastashError",
     "EnvelopeError",
+    "KeyPair",
     "KeyProviderError",
     "NotFoundError",
     "PartialError",
+    "Passphrase",
+    "Password",
+    "RandomBytes",
     "RotationError",
     "Secret",
     "SecretInfo",
@@ -56,6 +61,7 @@ __all__ = [
 _HOMES = {
     "connect": "dynastash.wiring",
     "Stash": "dynastash.stash.api",
+    **dict.fromkeys(("KeyPair", "Passphrase", "Password", "RandomBytes"), "dynastash.generate"),
     **dict.fromkeys(("Secret", "SecretInfo", "Stage", "State", "Version"), "dynastash.models"),
 }
 
