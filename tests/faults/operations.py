@@ -138,11 +138,11 @@ OPERATIONS: Mapping[str, Operation] = {
         "Decrypt Query TransactWriteItems",
     ),
     "destroy": Operation(
-        lambda stash, _: stash.destroy("app/multi"),
+        lambda stash, _: stash.destroy("app/multi").state,
         "BatchGetItem Decrypt Query TransactWriteItems",
     ),
     "destroy versions": Operation(
-        lambda stash, _: stash.destroy("app/multi", [1, 2, 3]),
+        lambda stash, _: stash.destroy("app/multi", [1, 2, 3]).last,
         "BatchGetItem Decrypt Query TransactWriteItems",
     ),
     "prune": Operation(
