@@ -29,11 +29,16 @@ class Backoff:
         """Seconds until the deadline; negative behind it."""
         return self._ends - self._clock.monotonic()
 
-    def pause(self) -> bool:
-        """Wait before another attempt and return True, or return False where none would start in time."""
+    def delay(self) -> float | None:
+        """Seconds to wait before another attempt, or None where none would start in time. Each call counts as one."""
         delay = _JITTER.uniform(0, self._ceiling)
         self._ceiling = min(self._ceiling * 2, _CAP)
-        if delay >= self.remaining:
+        return None if delay >= self.remaining else delay
+
+    def pause(self) -> bool:
+        """Wait before another attempt and return True, or return False where none would start in time."""
+        delay = self.delay()
+        if delay is None:
             return False
         self._clock.sleep(delay)
         return True

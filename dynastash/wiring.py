@@ -77,7 +77,8 @@ def _open_sqlite(environment: Environment) -> Stash:
 
 
 def _open_aws(environment: Environment, session: Any) -> Stash:
-    from dynastash.aws.boto import BotoTransport, identity, make_session
+    from dynastash.aws.boto import BotoTransport, make_session
+    from dynastash.aws.identity import Identity
     from dynastash.keys.kms import KmsKeys
     from dynastash.stash.api import Stash
     from dynastash.stores.dynamodb import DynamoDBStore
@@ -92,7 +93,7 @@ def _open_aws(environment: Environment, session: Any) -> Stash:
         environment.name,
         store,
         KmsKeys(transport, environment.key, environment.trusted_keys),
-        identity=lambda: identity(transport),
+        identity=Identity(transport),
         seen=_seen(environment, store),
     )
 

@@ -86,6 +86,25 @@ class CallError(Exception):
         self.uncertain = failure is Failure.AMBIGUOUS
 
 
+class Flight(Protocol):
+    """Many calls at once, sent and awaited from one thread. One attempt each, like :meth:`Transport.call`."""
+
+    def send(self, ticket: int, operation: Operation, request: Mapping[str, Any]) -> None:
+        """Start a call. ``ticket`` is how the caller recognizes its end."""
+        ...
+
+    def wait(self, timeout: float | None) -> list[tuple[int, dict[str, Any] | Exception]]:
+        """The calls that have ended: each one's ticket with its reply, or with what ``call`` would have raised.
+
+        Waits ``timeout`` seconds at most for the first of them, or as long as it takes; the list may be empty.
+        """
+        ...
+
+    def close(self) -> None:
+        """Abandon what has not ended. Whether AWS carries it out is open."""
+        ...
+
+
 class Transport(Protocol):
     """Carries out single calls. Makes one attempt each: patience is :mod:`dynastash.aws.retry`'s.
 
@@ -99,4 +118,16 @@ class Transport(Protocol):
 
     def call(self, operation: Operation, request: Mapping[str, Any]) -> dict[str, Any]:
         """The reply, or :class:`CallError`; or :class:`~dynastash.errors.ConfigError` where no call can be made."""
+        ...
+
+    def flight(self) -> Flight:
+        """A way to have many calls under way at once."""
+        ...
+
+    def prepare(self, *services: str) -> None:
+        """Connect to ``services`` in the background, if that is worth it. What fails is met again by the call."""
+        ...
+
+    def access_key(self) -> str:
+        """The id of the access key in use. Raises :class:`~dynastash.errors.CredentialsError` without any."""
         ...

@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from dynastash._version import __version__
-from dynastash.aws.base import AwsSettings, CallError, Operation, Transport
+from dynastash.aws.base import AwsSettings, Operation, Transport
 from dynastash.aws.botoerrors import call_error, configuration_error, no_region
-from dynastash.aws.errors import one_line
+from dynastash.aws.flight import ThreadedFlight
 from dynastash.errors import ConfigError, CredentialsError
 
 if TYPE_CHECKING:
@@ -103,7 +103,6 @@ class BotoTransport:
         self._endpoint_url = endpoint_url
         self._lock = threading.Lock()
         self._clients: dict[str, BaseClient] = {}
-        self._identity: str | None = None
 
     @property
     def region(self) -> str:
@@ -124,6 +123,13 @@ class BotoTransport:
             raise translated from cause
         reply.pop("ResponseMetadata", None)
         return reply
+
+    def flight(self) -> ThreadedFlight:
+        """Many calls at once, each in a thread."""
+        return ThreadedFlight(self.call)
+
+    def prepare(self, *services: str) -> None:
+        """Nothing: botocore connects when it calls, and making a client ahead would cost more than it saves."""
 
     def access_key(self) -> str:
         """The id of the access key in use. Raises :class:`~dynastash.errors.CredentialsError` without any."""
@@ -165,20 +171,6 @@ class BotoTransport:
         if service != "sts":
             client.meta.events.register_last("before-parse", _check_body)
         return client
-
-
-def identity(transport: BotoTransport) -> str:
-    """The caller's ARN; where STS cannot say, ``access-key/`` and the key's id. Asked once for each transport.
-
-    Raises :class:`~dynastash.errors.CredentialsError` only where there are no credentials at all.
-    """
-    if transport._identity is None:
-        try:
-            arn = transport.call(Operation.GET_CALLER_IDENTITY, {}).get("Arn")
-        except (CallError, ConfigError):  # no way to STS from here, or credentials that it does not know
-            arn = None
-        transport._identity = one_line(arn) if isinstance(arn, str) and arn else f"access-key/{transport.access_key()}"
-    return transport._identity
 
 
 def _config(connect_timeout: float = _CONNECT_TIMEOUT, read_timeout: float = _READ_TIMEOUT) -> Config:

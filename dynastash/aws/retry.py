@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dynastash.aws.base import CallError, Failure, Operation, Transport
+from dynastash.aws.window import Window
 from dynastash.backoff import Backoff
 from dynastash.clock import Clock
 from dynastash.errors import ConfigError
@@ -25,31 +26,72 @@ UNREACHABLE: Final = 5.0
 """Seconds without any connection after which a call fails."""
 
 
-def patiently(transport: Transport, operation: Operation, request: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
-    """Carry out one call with as many attempts as the policy allows.
+class Patience:
+    """What to do about one call's failed attempts."""
+
+    def __init__(self, operation: Operation, clock: Clock) -> None:
+        self._operation = operation
+        self._clock = clock
+        self._backoff = Backoff(clock)
+        self._connected = clock.monotonic()
+        self._uncertain = False
+
+    def after(self, error: CallError) -> float | None:
+        """Seconds to wait before the same request is sent again; None where ``error`` is the call's end.
+
+        ``error.uncertain`` then speaks for all attempts.
+        """
+        self._uncertain = self._uncertain or error.uncertain
+        error.uncertain = self._uncertain
+        now = self._clock.monotonic()
+        if error.failure is not Failure.UNREACHABLE:
+            self._connected = now
+        if error.failure is Failure.REJECTED or (not self._uncertain and now - self._connected >= UNREACHABLE):
+            return None
+        return self._backoff.delay()
+
+    def impossible(self, error: ConfigError) -> ConfigError:
+        """``error``, which is the call's end, with what it leaves open: credentials that ran out between two attempts,
+        say, do not tell how the first one ended."""
+        if not (self._uncertain and self._operation in _WRITES):
+            return error
+        told = type(error)(
+            f"{error}; and an earlier attempt to write may have been carried out",
+            hint=f"look at the secret before you repeat it; {error.hint or 'check the configuration'}",
+        )
+        told.__cause__ = error
+        return told
+
+
+def patiently(
+    transport: Transport,
+    operation: Operation,
+    request: Mapping[str, Any],
+    clock: Clock,
+    window: Window | None = None,
+) -> dict[str, Any]:
+    """Carry out one call with as many attempts as the policy allows. ``window`` is told how it fares.
 
     Raises the last attempt's :class:`CallError`, whose ``uncertain`` then speaks for all attempts, and lets
     :class:`~dynastash.errors.ConfigError` through.
     """
-    backoff = Backoff(clock)
-    uncertain = False
-    connected = clock.monotonic()
+    patience = Patience(operation, clock)
     while True:
         try:
-            return transport.call(operation, request)
+            reply = transport.call(operation, request)
         except ConfigError as error:
-            if uncertain and operation in _WRITES:  # credentials that ran out between two attempts, say
-                raise type(error)(
-                    f"{error}; and an earlier attempt to write may have been carried out",
-                    hint=f"look at the secret before you repeat it; {error.hint or 'check the configuration'}",
-                ) from error
-            raise
-        except CallError as error:
-            uncertain = uncertain or error.uncertain
-            error.uncertain = uncertain
-            now = clock.monotonic()
-            if error.failure is not Failure.UNREACHABLE:
-                connected = now
-            hopeless = error.failure is Failure.REJECTED or (not uncertain and now - connected >= UNREACHABLE)
-            if hopeless or not backoff.pause():
+            told = patience.impossible(error)
+            if told is error:
                 raise
+            raise told from error
+        except CallError as error:
+            if window is not None and error.failure is Failure.THROTTLED:
+                window.throttled(window.allowed - 1)
+            delay = patience.after(error)
+            if delay is None:
+                raise
+            clock.sleep(delay)
+        else:
+            if window is not None:
+                window.succeeded()
+            return reply

@@ -12,14 +12,7 @@ from dynastash.cli.command import Command, OwnOption
 from dynastash.cli.lifecycle import chosen_names
 from dynastash.cli.options import SecretName, Settings, common, names_or_prefix
 from dynastash.cli.output import counted, emit, emit_table, say
-from dynastash.errors import (
-    DynastashError,
-    KeyAccessDeniedError,
-    KeyUnavailableError,
-    PartialError,
-    SecretDestroyedError,
-    StoreError,
-)
+from dynastash.errors import DynastashError, PartialError, SecretDestroyedError
 
 if TYPE_CHECKING:
     from dynastash.stash.verify import Finding
@@ -99,20 +92,18 @@ def rewrap_command(settings: Settings, names: tuple[str, ...], prefix: str | Non
     chosen = chosen_names(stash, names, prefix)
     done: list[dict[str, object]] = []
     failures: dict[str, DynastashError] = {}
-    for name in chosen:
-        try:
-            with progress(stash.rewrap(name), f"rewrapping {name}") as results:
-                for result in results:
-                    done.append(
-                        {"name": result.name, "version": result.number, "before": result.before, "after": result.after}
-                    )
-        except SecretDestroyedError:
-            if prefix is None:
-                raise
-        except (StoreError, KeyUnavailableError, KeyAccessDeniedError):
-            raise  # the next one would fare no better
-        except DynastashError as error:
-            failures[name] = error
+    with progress(stash.rewrap_many(chosen), "rewrapping secrets") as results:
+        for result in results:
+            done += [
+                {"name": version.name, "version": version.number, "before": version.before, "after": version.after}
+                for version in result.versions
+            ]
+            if result.error is not None:
+                # Under a prefix, one that was destroyed meanwhile has nothing left to rewrap.
+                if not isinstance(result.error, SecretDestroyedError):
+                    failures[result.name] = result.error
+                elif prefix is None:
+                    raise result.error
     if settings.output != "table":
         emit(done, settings.output)
     what = f"{counted(len(done), 'version')} of {counted(len(chosen), 'secret')}"

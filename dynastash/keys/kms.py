@@ -6,20 +6,23 @@ otherwise offer data keys wrapped under a key of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dynastash.aws.base import CallError, Failure, Operation, Transport
+from dynastash.aws.pipeline import Call, Work, carry_out, carry_out_many
 from dynastash.aws.retry import patiently
+from dynastash.aws.window import Window
 from dynastash.clock import Clock, SystemClock
 from dynastash.errors import (
     ContextMismatchError,
+    DynastashError,
     KeyAccessDeniedError,
     KeyProviderError,
     KeyUnavailableError,
     UntrustedKeyError,
 )
-from dynastash.keys.base import KeyProvider
+from dynastash.keys.base import KeyProvider, KeyRequest
 from dynastash.models import Context, DataKey, WrappedKey
 
 CONCURRENCY: Final = 32
@@ -28,6 +31,7 @@ CONCURRENCY: Final = 32
 _DATA_KEY: Final = 32
 _MAX_BLOB: Final = 6144  # what KMS takes
 _INCORRECT_KEY: Final = "IncorrectKeyException"
+_T = TypeVar("_T")
 
 
 class KmsKeys:
@@ -49,7 +53,7 @@ class KmsKeys:
         self._key = key
         self._trusted = tuple(dict.fromkeys((key, *trusted_keys)))
         self._clock = clock or SystemClock()
-        self._concurrency = concurrency
+        self._window = Window(concurrency)
 
     @property
     def description(self) -> str:
@@ -58,51 +62,72 @@ class KmsKeys:
 
     @property
     def concurrency(self) -> int:
-        """How many calls are worth having in flight at once."""
-        return self._concurrency
+        """How many calls are worth having in flight at once: fewer than asked for while KMS throttles."""
+        return self._window.allowed
 
     def generate(self, context: Context) -> tuple[DataKey, WrappedKey]:
         """A new data key: GenerateDataKey."""
         request = {"KeyId": self._key, "KeySpec": "AES_256", "EncryptionContext": context.pairs()}
-        reply = self._call(Operation.GENERATE_DATA_KEY, request, self._key, context)
+        try:
+            reply = patiently(self._transport, Operation.GENERATE_DATA_KEY, request, self._clock, self._window)
+        except CallError as error:
+            raise self._error(error, self._key, context) from error
         return _plaintext(reply), _wrapped(reply)
 
     def unwrap(self, wrapped: WrappedKey, context: Context) -> DataKey:
         """The data key in ``wrapped``: Decrypt, naming each trusted key in turn."""
-        request = {"CiphertextBlob": wrapped.blob, "EncryptionContext": context.pairs()}
-        return _plaintext(self._with_trusted(Operation.DECRYPT, "KeyId", request, wrapped, context))
+        return carry_out(self._unwrapping(wrapped, context), self._transport, self._clock, self._window)
 
     def rewrap(self, wrapped: WrappedKey, context: Context) -> WrappedKey:
         """The same data key under ``key``: ReEncrypt, naming each trusted key in turn. KMS keeps the plaintext."""
+        return carry_out(self._rewrapping(wrapped, context), self._transport, self._clock, self._window)
+
+    def unwrap_many(self, wanted: Iterable[KeyRequest | None]) -> Iterator[DataKey | KeyProviderError | None]:
+        """As many Decrypts in flight as KMS bears, ``concurrency`` at most."""
+        return self._many_works(None if request is None else self._unwrapping(*request) for request in wanted)
+
+    def rewrap_many(self, wanted: Iterable[KeyRequest | None]) -> Iterator[WrappedKey | KeyProviderError | None]:
+        """As many ReEncrypts likewise."""
+        return self._many_works(None if request is None else self._rewrapping(*request) for request in wanted)
+
+    def _many_works(self, works: Iterable[Work[_T] | None]) -> Iterator[_T | KeyProviderError | None]:
+        for result in carry_out_many(works, self._transport, self._clock, self._window):
+            if isinstance(result, DynastashError) and not isinstance(result, KeyProviderError):
+                raise result
+            yield result
+
+    def _unwrapping(self, wrapped: WrappedKey, context: Context) -> Work[DataKey]:
+        request = {"CiphertextBlob": wrapped.blob, "EncryptionContext": context.pairs()}
+        return _plaintext((yield from self._with_trusted(Operation.DECRYPT, "KeyId", request, wrapped, context)))
+
+    def _rewrapping(self, wrapped: WrappedKey, context: Context) -> Work[WrappedKey]:
         request = {
             "CiphertextBlob": wrapped.blob,
             "SourceEncryptionContext": context.pairs(),
             "DestinationKeyId": self._key,
             "DestinationEncryptionContext": context.pairs(),
         }
-        return _wrapped(self._with_trusted(Operation.RE_ENCRYPT, "SourceKeyId", request, wrapped, context))
+        return _wrapped((yield from self._with_trusted(Operation.RE_ENCRYPT, "SourceKeyId", request, wrapped, context)))
 
     def _with_trusted(
         self, operation: Operation, member: str, request: dict[str, Any], wrapped: WrappedKey, context: Context
-    ) -> dict[str, Any]:
+    ) -> Work[dict[str, Any]]:
         if not 1 <= len(wrapped.blob) <= _MAX_BLOB:
             raise ContextMismatchError(f"the wrapped key of {_record(context)} has an impossible length")
         for key in self._trusted:
             try:
-                return self._call(operation, {**request, member: key}, key, context)
-            except UntrustedKeyError:
-                continue
+                return (yield Call(operation, {**request, member: key}))
+            except CallError as error:
+                if error.code != _INCORRECT_KEY:
+                    raise self._error(error, key, context) from error
         raise UntrustedKeyError(
             f"the data key of {_record(context)} is wrapped under a key that this environment does not trust",
             hint="if the environment has moved from another key, add that one to trusted_keys",
             code=_INCORRECT_KEY,
         )
 
-    def _call(self, operation: Operation, request: dict[str, Any], key: str, context: Context) -> dict[str, Any]:
-        try:
-            return patiently(self._transport, operation, request, self._clock)
-        except CallError as error:
-            raise _error(error, f"KMS key {key} in {self._transport.region}", context) from error
+    def _error(self, error: CallError, key: str, context: Context) -> KeyProviderError:
+        return _error(error, f"KMS key {key} in {self._transport.region}", context)
 
 
 def _plaintext(reply: dict[str, Any]) -> DataKey:
@@ -151,8 +176,6 @@ def _unavailable(error: CallError, key: str) -> KeyUnavailableError | None:
 def _refused(error: CallError, key: str, context: Context) -> KeyProviderError | None:
     """What is wrong with this record, or with this caller for this record."""
     match error.code:
-        case "IncorrectKeyException":
-            return UntrustedKeyError(f"the data key of {_record(context)} is not wrapped under {key}", code=error.code)
         case "InvalidCiphertextException":
             return ContextMismatchError(
                 f"the wrapped key of {_record(context)} was altered, or belongs to another record",

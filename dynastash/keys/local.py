@@ -12,7 +12,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from dynastash.crypto import aead
 from dynastash.crypto.transcript import length_prefixed, utf8
@@ -27,6 +27,7 @@ from dynastash.errors import (
     UntrustedKeyError,
 )
 from dynastash.files import check_private, create_once, one_at_a_time, prepare_directory
+from dynastash.keys.base import KeyProvider
 from dynastash.models import Context, DataKey, WrappedKey
 
 _AAD: Final = b"dynastash/v1/local\x00"
@@ -35,7 +36,7 @@ _SERVICE: Final = "dynastash"
 _WRAPPED: Final = len(_FORMAT) + aead.NONCE + 32 + aead.TAG
 
 
-class LocalKeys:
+class LocalKeys(KeyProvider):
     """Wraps data keys under a key-encryption key held in this process.
 
     ``key`` is that key, or a function that loads it when it is first needed, which a listing never does. Called by two
@@ -215,10 +216,3 @@ def _missing(source: str) -> KeyUnavailableError:
         f"the key-encryption key is missing: {source}",
         hint="the store was written with it and cannot be opened without it: restore it from a backup",
     )
-
-
-if TYPE_CHECKING:
-    from dynastash.keys.base import KeyProvider
-
-    def _conforms(keys: LocalKeys) -> KeyProvider:
-        return keys

@@ -31,7 +31,7 @@ from dynastash.stash.changes import Changes
 from dynastash.stash.highwater import HighWater
 from dynastash.stash.lifecycle import Lifecycle
 from dynastash.stash.reader import Reader
-from dynastash.stash.rewrapping import Rewrapped, rewrap
+from dynastash.stash.rewrapping import Rewrapped, RewrappedSecret, rewrap, rewrap_many
 from dynastash.stash.rotating import Rotations
 from dynastash.stash.rotation import Rotator, policy_of, rotation_item
 from dynastash.stash.verify import Verified, verify
@@ -363,7 +363,15 @@ class Stash:
         Yields each version as it is done. No value is opened; with KMS the data keys never leave it. A version that is
         damaged does not keep the others from being done; its error is raised at the end.
         """
-        return rewrap(self._reader, self._changes, check_name(name))
+        return rewrap(self._reader, self._changes, check_name(name), at_once=lambda: self._keys.concurrency)
+
+    def rewrap_many(self, names: Iterable[str]) -> Iterator[RewrappedSecret]:
+        """As :meth:`rewrap`, for many secrets, several at once; yields one result for each, in order.
+
+        A secret that cannot be rewrapped, or not all of it, is there with its error. Failures of the store, and a key
+        provider that refuses as a whole, are raised.
+        """
+        return rewrap_many(self._reader, self._changes, [check_name(name) for name in names])
 
     def diff(self, name: str, one: int, other: int) -> Difference:
         """Open two versions and say in what they differ. No ``repr`` of the result shows a value."""

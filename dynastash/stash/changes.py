@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
+from dynastash import parallel
 from dynastash.backoff import Backoff
 from dynastash.crypto import envelope, records
 from dynastash.crypto.kdf import DerivedKeys
 from dynastash.errors import ConflictError
 from dynastash.models import Head, Item, State
-from dynastash.stash import parallel
 from dynastash.stash.reader import Reader, Snapshot
 from dynastash.stores.base import Change, HeadMark, RecordKey
 

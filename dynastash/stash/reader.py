@@ -12,24 +12,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
+from dynastash import parallel
 from dynastash.clock import Clock
 from dynastash.crypto import envelope, records
 from dynastash.crypto.kdf import DerivedKeys
+from dynastash.crypto.records import VersionRecord
 from dynastash.errors import (
     DynastashError,
     EnvelopeError,
     ExpiredError,
     IntegrityError,
+    KeyProviderError,
     SecretDeletedError,
     SecretDestroyedError,
     SecretNotFoundError,
     StoreError,
     VersionNotFoundError,
 )
-from dynastash.keys.base import KeyProvider
-from dynastash.models import Context, Head, Item, Plaintext, Stage, State, WrappedKey, from_seconds
-from dynastash.stash import parallel
+from dynastash.keys.base import KeyProvider, KeyRequest
+from dynastash.models import DataKey, Head, Item, Plaintext, Stage, State, from_seconds
 from dynastash.stash.highwater import HighWater
+from dynastash.stash.unwrapping import key_request, with_keys
 from dynastash.stores.base import RecordKey, Store
 
 _REREADS: Final = (0.05, 0.1, 0.15)
@@ -186,9 +189,7 @@ class Reader:
         number = _sealing(snapshot.head)
         snapshot = self._complete(snapshot, number)
         record = self._open_item(snapshot.head.name, number, snapshot.items[number])
-        with concerning(f"the head of {snapshot.head.name}"):
-            envelope.check_seal(self.environment, snapshot.head, snapshot.item, record.keys)
-        self.seen.observe(snapshot.head)
+        self._check_seal(snapshot, record)
         return record
 
     def vouch(self, snapshot: Snapshot) -> None:
@@ -269,26 +270,57 @@ class Reader:
         }
         versions = self.store.fetch(list(keys.values())) if keys else {}
 
-        def open_one(name: str) -> Opened | DynastashError:
-            look = looks[name]
-            try:
-                if isinstance(look, Snapshot) and look.head.current is not None and keys[name] in versions:
-                    number = look.head.current
-                    try:
-                        return self.open_beside(replace(look, items={number: versions[keys[name]]}), number)
-                    except Inconsistent:
-                        pass
-                if isinstance(look, DynastashError):
-                    return look
-                # Two moments of a commit look like tampering until the secret is read again in one piece.
-                return self.current(name)
-            except StoreError:
-                raise
-            except DynastashError as error:
-                return error
+        def candidates() -> Iterator[tuple[_Candidate, KeyRequest | None]]:
+            for name in wanted:
+                look = looks[name]
+                candidate = _Candidate(look)
+                if isinstance(look, Snapshot) and name in keys and keys[name] in versions:
+                    self._choose(candidate, look, look.head.current or 0, versions[keys[name]])
+                yield candidate, None if candidate.record is None else self._request(candidate.record)
 
         with self.seen.together():
-            return dict(zip(wanted, parallel.each(open_one, wanted, limit=self.keys.concurrency), strict=True))
+            opened: dict[str, Opened | DynastashError | None] = {}
+            for name, (candidate, key) in zip(wanted, with_keys(self.keys, candidates()), strict=True):
+                opened[name] = self._settled(candidate, key)
+            # Two moments of a commit look like tampering until the secret is read again in one piece.
+            again = [name for name in wanted if opened[name] is None]
+            found = parallel.each(self._current, again, limit=self.keys.concurrency)
+            repeated = dict(zip(again, found, strict=True))
+            return {name: opened[name] or repeated[name] for name in wanted}
+
+    def _choose(self, candidate: _Candidate, look: Snapshot, number: int, item: Item) -> None:
+        """Let ``candidate`` be opened with version ``number``, unless its record is none."""
+        if records.is_tombstone(item):
+            return
+        try:
+            candidate.snapshot = replace(look, items={number: item})
+            candidate.record = self._sealed(look.head.name, number, item)
+        except DynastashError as error:
+            candidate.failure = error
+
+    def _settled(self, candidate: _Candidate, key: DataKey | KeyProviderError | None) -> Opened | DynastashError | None:
+        """What becomes of one of many secrets now that its key is there; None: it has to be read again."""
+        if candidate.failure is not None:
+            return candidate.failure
+        if isinstance(key, KeyProviderError):
+            return key
+        if candidate.record is None or candidate.snapshot is None or key is None:
+            return None
+        try:
+            record = self._opened(candidate.record, key)
+            self._check_seal(candidate.snapshot, record)
+            return Opened(candidate.snapshot, record, record)
+        except DynastashError as error:
+            return error
+
+    def _current(self, name: str) -> Opened | DynastashError:
+        """The current version, or what keeps it from being had; failures of the store itself are raised."""
+        try:
+            return self.current(name)
+        except StoreError:
+            raise
+        except DynastashError as error:
+            return error
 
     def _first_look(self, name: str, item: Item | None, floor: tuple[int, int]) -> Snapshot | DynastashError | None:
         """What one of many heads says: enough to go on, or final, or None: to be read again by its name."""
@@ -320,15 +352,36 @@ class Reader:
         return snapshot
 
     def _open_item(self, name: str, number: int, item: Item) -> OpenRecord:
+        record = self._sealed(name, number, item)
+        return self._opened(record, self.keys.unwrap(*self._request(record)))
+
+    def _sealed(self, name: str, number: int, item: Item) -> VersionRecord:
         with concerning(f"version {number} of {name}"):
-            record = envelope.check_identity(records.decode_version(item), name, number)
-            metadata = record.metadata
-            data_key = self.keys.unwrap(
-                WrappedKey(record.wrapped_key, metadata.key_id or ""),
-                Context(self.environment, name, number, metadata.context),
-            )
+            return envelope.check_identity(records.decode_version(item), name, number)
+
+    def _request(self, record: VersionRecord) -> KeyRequest:
+        return key_request(self.environment, record)
+
+    def _opened(self, record: VersionRecord, data_key: DataKey) -> OpenRecord:
+        with concerning(f"version {record.number} of {record.name}"):
             plaintext, keys = envelope.open_record(self.environment, record, data_key)
-        return OpenRecord(metadata, plaintext, keys)
+        return OpenRecord(record.metadata, plaintext, keys)
+
+    def _check_seal(self, snapshot: Snapshot, record: OpenRecord) -> None:
+        with concerning(f"the head of {snapshot.head.name}"):
+            envelope.check_seal(self.environment, snapshot.head, snapshot.item, record.keys)
+        self.seen.observe(snapshot.head)
+
+
+class _Candidate:
+    """One of many secrets on its way: what its head says, the version to be opened, or why it cannot be had."""
+
+    __slots__ = ("failure", "record", "snapshot")
+
+    def __init__(self, look: Snapshot | DynastashError | None) -> None:
+        self.snapshot: Snapshot | None = None
+        self.record: VersionRecord | None = None
+        self.failure = look if isinstance(look, DynastashError) else None
 
 
 @contextmanager

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from dynastash import parallel
 from dynastash.crypto import envelope, records
-from dynastash.errors import ContextMismatchError, DynastashError, EnvelopeError, UntrustedKeyError
-from dynastash.models import Context, WrappedKey
+from dynastash.errors import (
+    ConfigError,
+    ContextMismatchError,
+    DynastashError,
+    EnvelopeError,
+    KeyAccessDeniedError,
+    KeyUnavailableError,
+    StoreError,
+    UntrustedKeyError,
+)
 from dynastash.stash.changes import Changes
 from dynastash.stash.reader import Reader
+from dynastash.stash.unwrapping import key_request
 from dynastash.stores.base import RecordKey
 
 
@@ -24,12 +34,21 @@ class Rewrapped:
     after: str
 
 
-def rewrap(reader: Reader, changes: Changes, name: str) -> Iterator[Rewrapped]:
+@dataclass(frozen=True, slots=True)
+class RewrappedSecret:
+    """What became of one secret: the versions that were done, and why not all of them were."""
+
+    name: str
+    versions: Sequence[Rewrapped]
+    error: DynastashError | None = None
+
+
+def rewrap(reader: Reader, changes: Changes, name: str, *, at_once: Callable[[], int]) -> Iterator[Rewrapped]:
     """Wrap the data keys of all live versions of ``name`` anew, under the key that new versions get. Opens no value.
 
-    Yields each version when it is done; what was done stays done. None is skipped on the word of its ``key_id``, which
-    anybody could have written. A version that somebody else changes meanwhile is read again. Where one is damaged, the
-    others are done first, and then its error is raised.
+    Yields each version when it is done, in order, ``at_once`` of them under way; what was done stays done. None is
+    skipped on the word of its ``key_id``, which anybody could have written. A version that somebody else changes
+    meanwhile is read again. Where one is damaged, the others are done first, and then its error is raised.
     """
 
     def begin() -> list[int]:
@@ -41,17 +60,40 @@ def rewrap(reader: Reader, changes: Changes, name: str) -> Iterator[Rewrapped]:
             if (number := records.parse_version_key(str(item["record"]["S"]))) is not None
         ]
 
-    damage: DynastashError | None = None
-    for number in reader.consistently(name, begin):
+    def one(number: int) -> Rewrapped | DynastashError | None:
         try:
-            done = changes.until_won(name, partial(_rewrap, reader, changes, name, number))
+            return changes.until_won(name, partial(_rewrap, reader, changes, name, number))
         except (EnvelopeError, ContextMismatchError, UntrustedKeyError) as error:
-            damage = damage or error
-            continue
-        if done is not None:
+            return error
+
+    damage: DynastashError | None = None
+    for done in parallel.streamed(one, reader.consistently(name, begin), limit=at_once):
+        if isinstance(done, DynastashError):
+            damage = damage or done
+        elif done is not None:
             yield done
     if damage is not None:
         raise damage
+
+
+def rewrap_many(reader: Reader, changes: Changes, names: Iterable[str]) -> Iterator[RewrappedSecret]:
+    """:func:`rewrap` of many secrets, several at once, in order.
+
+    A secret that cannot be rewrapped is there with its error. Failures of the store, and a key provider that refuses as
+    a whole, are raised: the next secret would fare no better.
+    """
+
+    def one(name: str) -> RewrappedSecret:
+        done: list[Rewrapped] = []
+        try:
+            done += rewrap(reader, changes, name, at_once=lambda: 1)
+        except (StoreError, KeyUnavailableError, KeyAccessDeniedError, ConfigError):
+            raise
+        except DynastashError as error:
+            return RewrappedSecret(name, done, error)
+        return RewrappedSecret(name, done)
+
+    return parallel.streamed(one, names, limit=lambda: reader.keys.concurrency)
 
 
 def _rewrap(reader: Reader, changes: Changes, name: str, number: int) -> Rewrapped | None:
@@ -60,8 +102,8 @@ def _rewrap(reader: Reader, changes: Changes, name: str, number: int) -> Rewrapp
     if item is None or records.is_tombstone(item):
         return None
     record = envelope.check_identity(records.decode_version(item), name, number)
-    before = WrappedKey(record.wrapped_key, record.metadata.key_id or "")
-    after = reader.keys.rewrap(before, Context(reader.environment, name, number, record.metadata.context))
+    before, context = key_request(reader.environment, record)
+    after = reader.keys.rewrap(before, context)
     with changes.race():
         reader.store.replace_key(item, after, reader.clock.now())
     return Rewrapped(name, number, before.key_id, after.key_id)

@@ -19,12 +19,13 @@ from dynastash.crypto.records import VersionMetadata, VersionRecord
 from dynastash.errors import (
     ContextMismatchError,
     EnvelopeError,
+    KeyProviderError,
     RollbackError,
     UntrustedKeyError,
 )
-from dynastash.models import Context, Head, Item, State, WrappedKey
-from dynastash.stash import parallel
+from dynastash.models import DataKey, Head, Item, State
 from dynastash.stash.reader import Reader
+from dynastash.stash.unwrapping import key_request, with_keys
 from dynastash.stores.base import RecordKey
 
 _AT_ONCE: Final = 32
@@ -141,11 +142,14 @@ def _verify(reader: Reader, prefix: str, structure_only: bool) -> Iterator[Verif
 
 
 def _looked(reader: Reader, items: Iterable[Item], structure_only: bool) -> Iterator[_Looked]:
-    """Each of ``items`` looked at, in order, several at once."""
-    limit = reader.keys.concurrency
-    left = iter(items)
-    while batch := list(islice(left, 4 * limit)):
-        yield from parallel.each(lambda item: _look(reader, item, structure_only), batch, limit=limit)
+    """Each of ``items`` looked at, in order, several data keys at once."""
+    looks = map(_look, items)
+    if structure_only:
+        yield from (looked for looked, _ in looks)
+        return
+    wanted = ((look, None if look[1] is None else key_request(reader.environment, look[1])) for look in looks)
+    for (looked, record), key in with_keys(reader.keys, wanted):
+        yield looked if record is None or key is None else _authenticated(reader, looked, record, key)
 
 
 def _settled(reader: Reader, secret: _Secret, structure_only: bool) -> Verified:
@@ -198,7 +202,8 @@ def _read(reader: Reader, scanned: _Secret, structure_only: bool) -> _Secret:
     return secret
 
 
-def _look(reader: Reader, item: Item, structure_only: bool) -> _Looked:
+def _look(item: Item) -> tuple[_Looked, VersionRecord | None]:
+    """What ``item`` is by itself, and the record that is still to be opened, where it is a live version."""
     name, record = str(item["name"]["S"]), str(item["record"]["S"])
     number = records.parse_version_key(record)
     findings: list[Finding] = []
@@ -209,7 +214,6 @@ def _look(reader: Reader, item: Item, structure_only: bool) -> _Looked:
     head: tuple[Head, Item] | None = None
     live: VersionRecord | None = None
     tombstone: VersionMetadata | None = None
-    keys: DerivedKeys | None = None
     try:
         if record == records.HEAD:
             decoded = records.decode_head(item)
@@ -221,23 +225,27 @@ def _look(reader: Reader, item: Item, structure_only: bool) -> _Looked:
         elif records.is_tombstone(item):
             tombstone = records.decode_metadata(item)
         else:
-            live = records.decode_version(item)
+            live = envelope.check_identity(records.decode_version(item), name, number)
             for attribute in sorted(item.keys() - records.VERSION_ATTRIBUTES):
                 report(Problem.UNKNOWN, f"the record has an unknown attribute {attribute!r}")
     except EnvelopeError as error:
         report(Problem.MALFORMED, str(error))
-    if live is not None and not structure_only:
-        keys = _guarded(report, lambda: _open(reader, name, live))
-    return _Looked(name, record, number, head, live.metadata if live else None, tombstone, keys, tuple(findings))
+    return _Looked(name, record, number, head, live.metadata if live else None, tombstone, None, tuple(findings)), live
 
 
-def _open(reader: Reader, name: str, record: VersionRecord) -> DerivedKeys:
-    envelope.check_identity(record, name, record.number)
-    wrapped = WrappedKey(record.wrapped_key, record.metadata.key_id or "")
-    context = Context(reader.environment, name, record.number, record.metadata.context)
-    data_key = reader.keys.unwrap(wrapped, context)
-    _, keys = envelope.open_record(reader.environment, record, data_key)
-    return keys
+def _authenticated(reader: Reader, looked: _Looked, record: VersionRecord, key: DataKey | KeyProviderError) -> _Looked:
+    """``looked`` with its record's keys, or what is wrong with it. A provider that refuses as a whole is raised."""
+    findings = list(looked.findings)
+
+    def opened() -> DerivedKeys:
+        if isinstance(key, KeyProviderError):
+            raise key
+        return envelope.open_record(reader.environment, record, key)[1]
+
+    def report(problem: Problem, message: str) -> None:
+        findings.append(Finding(looked.name, looked.number, problem, message))
+
+    return replace(looked, keys=_guarded(report, opened), findings=tuple(findings))
 
 
 def _guarded(report: Callable[[Problem, str], None], check: Callable[[], _T]) -> _T | None:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from dynastash import parallel
 from dynastash.crypto import envelope
 from dynastash.crypto.kdf import DerivedKeys
 from dynastash.crypto.records import VersionMetadata
 from dynastash.errors import ConflictError, DynastashError, InvalidArgumentError, SecretDeletedError
 from dynastash.models import MAX_VERSION, Context, Head, Item, Plaintext, State
-from dynastash.stash import parallel
 from dynastash.stash.changes import Changes
 from dynastash.stash.reader import Reader, Snapshot, no_secret, refuse_destroyed
 

@@ -7,15 +7,19 @@ through an expression name, because many are words of DynamoDB's own.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from dynastash import parallel
 from dynastash.aws.base import CallError, Operation, Transport
 from dynastash.aws.errors import CONDITION_FAILED
+from dynastash.aws.pipeline import Call, Pause, Work, carry_out, carry_out_many
 from dynastash.aws.retry import patiently
+from dynastash.aws.window import Window
 from dynastash.backoff import Backoff
 from dynastash.clock import Clock, SystemClock
 from dynastash.crypto.transcript import transcript
-from dynastash.errors import ConflictError, FormatError, InvalidArgumentError
+from dynastash.errors import ConflictError, DynastashError, FormatError, InvalidArgumentError
 from dynastash.models import Item, WrappedKey, namespace_of
 from dynastash.stores.base import Change, RecordKey, Store
 from dynastash.stores.dynamodb_errors import foreign, lost_race, malformed, store_error, throttled
@@ -27,6 +31,7 @@ TRANSACTION: Final = 100
 """Actions that AWS takes in one transaction. DynamoDB Local takes 10."""
 
 _BATCH: Final = 100  # keys in one BatchGetItem
+_BATCHES_AT_ONCE: Final = 8
 
 # Whatever a version's metadata are read from; not its ciphertext, nor what only opens that.
 _PUBLIC: Final = (
@@ -93,11 +98,20 @@ class DynamoDBStore:
         return self._items(reply.get("Items"))
 
     def fetch(self, wanted: Collection[RecordKey]) -> Mapping[RecordKey, Item]:
-        """The items that exist among ``wanted``: 100 keys to a BatchGetItem, until none is left unprocessed."""
+        """The items that exist among ``wanted``: 100 keys to a BatchGetItem, until none is left unprocessed.
+
+        Up to eight of them are under way at once.
+        """
         keys = list(dict.fromkeys(wanted))
+        batches = [keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH)]
         found: dict[RecordKey, Item] = {}
-        for start in range(0, len(keys), _BATCH):
-            found |= self._fetch_batch(keys[start : start + _BATCH])
+        if len(batches) == 1:
+            return carry_out(self._fetching(batches[0]), self._transport, self._clock)
+        works = map(self._fetching, batches)
+        for part in carry_out_many(works, self._transport, self._clock, Window(_BATCHES_AT_ONCE)):
+            if isinstance(part, DynastashError):
+                raise part
+            found |= part or {}
         return found
 
     def heads(self, prefix: str = "") -> Iterator[Item]:
@@ -205,24 +219,32 @@ class DynamoDBStore:
             raise store_error(error, self.description) from error
 
     def _pages(self, operation: Operation, request: Mapping[str, Any]) -> Iterator[Item]:
+        """The items of all pages; the next page is on its way while one is being used."""
+        page = self._call(operation, request)
         start: Mapping[str, Any] | None = None
         while True:
-            page = self._call(operation, request if start is None else {**request, "ExclusiveStartKey": start})
-            yield from self._items(page.get("Items"))
             following = page.get("LastEvaluatedKey")
-            if not following:
+            coming: parallel.Begun[dict[str, Any]] | None = None
+            if following:
+                if not isinstance(following, Mapping) or following == start:
+                    raise malformed(self.description)
+                start = following
+                coming = parallel.Begun(partial(self._call, operation, {**request, "ExclusiveStartKey": start}))
+            yield from self._items(page.get("Items"))
+            if coming is None:
                 return
-            if not isinstance(following, Mapping) or following == start:
-                raise malformed(self.description)
-            start = following
+            page = coming.result()
 
-    def _fetch_batch(self, keys: Collection[RecordKey]) -> dict[RecordKey, Item]:
+    def _fetching(self, keys: Sequence[RecordKey]) -> Work[dict[RecordKey, Item]]:
         found: dict[RecordKey, Item] = {}
         waiting = set(keys)
         backoff = Backoff(self._clock)
         while True:
             asked = {"Keys": [_key(key) for key in keys if key in waiting], "ConsistentRead": True}
-            reply = self._call(Operation.BATCH_GET_ITEM, {"RequestItems": {self._table: asked}})
+            try:
+                reply = yield Call(Operation.BATCH_GET_ITEM, {"RequestItems": {self._table: asked}})
+            except CallError as error:
+                raise store_error(error, self.description) from error
             responses, unprocessed = reply.get("Responses"), reply.get("UnprocessedKeys", {})
             if not isinstance(responses, Mapping) or not isinstance(unprocessed, Mapping):
                 raise malformed(self.description)
@@ -237,8 +259,10 @@ class DynamoDBStore:
             if len(left) < len(waiting):  # a full page rather than throttling: the patience starts anew
                 backoff = Backoff(self._clock)
             waiting = left
-            if not backoff.pause():
+            delay = backoff.delay()
+            if delay is None:
                 raise throttled(self.description)
+            yield Pause(delay)
 
     def _unprocessed(self, part: object, waiting: set[RecordKey]) -> set[RecordKey]:
         if part is None:

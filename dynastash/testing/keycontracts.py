@@ -67,6 +67,32 @@ class KeyProviderContract:
         assert again.blob != wrapped.blob
         assert keys.unwrap(again, self.context) == data_key
 
+    def test_many_are_unwrapped_in_order(self, keys: KeyProvider) -> None:
+        """More than are in flight at once; a failure stands in its place, and nothing where nothing was asked for."""
+        contexts = [Context("prod", "app1/many", number) for number in range(1, 71)]
+        made = [keys.generate(context) for context in contexts]
+        other = Context("prod", "app1/other", 1)
+        wanted: list[tuple[WrappedKey, Context] | None] = [
+            (wrapped, context) for (_, wrapped), context in zip(made, contexts, strict=True)
+        ]
+        found = list(keys.unwrap_many([*wanted, None, (made[0][1], other), wanted[0]]))
+        assert found[:70] == [data_key for data_key, _ in made]
+        assert found[70] is None
+        assert isinstance(found[71], ContextMismatchError)
+        assert found[72] == made[0][0]
+        assert list(keys.unwrap_many([])) == []
+
+    def test_many_are_rewrapped_in_order(self, keys: KeyProvider) -> None:
+        """Likewise."""
+        contexts = [Context("prod", "app1/many", number) for number in range(1, 4)]
+        made = [keys.generate(context) for context in contexts]
+        wanted = [(wrapped, context) for (_, wrapped), context in zip(made, contexts, strict=True)]
+        again = list(keys.rewrap_many([*wanted, None]))
+        assert again[3] is None
+        for (data_key, _), context, wrapped in zip(made, contexts, again, strict=False):
+            assert isinstance(wrapped, WrappedKey)
+            assert keys.unwrap(wrapped, context) == data_key
+
 
 class TamperProofKeyProviderContract:
     """Apart from the rest for emulators that accept altered blobs."""

@@ -23,7 +23,7 @@ from dynastash.testing.contracts import first, following, head_item, same, versi
 from dynastash.testing.fakes import FakeClock
 from tests.engines.engine import REGION, Engine
 from tests.engines.servers import free_port
-from tests.engines.transports import CountingTransport, Fault, lost, throttled
+from tests.engines.transports import CountingTransport, Fault, Threaded, lost, throttled
 
 pytestmark = pytest.mark.engine
 
@@ -166,7 +166,7 @@ class TestLostReplies:
         assert store.newest("x")[1]["wrapped_key"] == {"B": b"theirs"}
 
 
-class _Forgetful:
+class _Forgetful(Threaded):
     """Forgets tokens, as DynamoDB does after ten minutes."""
 
     def __init__(self, inner: CountingTransport) -> None:

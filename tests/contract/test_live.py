@@ -15,7 +15,8 @@ from typing import Any
 import boto3
 import pytest
 
-from dynastash.aws.boto import BotoTransport, identity, make_session
+from dynastash.aws.boto import BotoTransport, make_session
+from dynastash.aws.identity import Identity
 from dynastash.config import Environment, resolve
 from dynastash.errors import ContextMismatchError, KeyAccessDeniedError
 from dynastash.keys.base import KeyProvider
@@ -99,11 +100,14 @@ class Apart:
         self._inner.replace_key(self._in(item), wrapped, at)
 
 
-class Own:
+class Own(KeyProvider):
     """The environment's keys, with its own name where the contract says ``prod``.
 
     The key's policy denies every other environment before KMS looks at the blob: as good as a mismatch.
     """
+
+    description = ""
+    concurrency = 1
 
     def __init__(self, inner: KmsKeys, environment: str) -> None:
         self._inner, self._environment = inner, environment
@@ -214,4 +218,4 @@ class TestTamperProofKeys(TamperProofKeyProviderContract):
 
 def test_the_caller_has_an_arn(transport: BotoTransport) -> None:
     """STS says who writes."""
-    assert identity(transport).startswith("arn:")
+    assert Identity(transport)().startswith("arn:")

@@ -25,12 +25,13 @@ from dynastash.stash.api import Stash
 from dynastash.stores.dynamodb import DynamoDBStore
 from dynastash.transfer.sealed import check_sealed, export_sealed, import_sealed
 from tests.engines.engine import Engine
+from tests.engines.transports import Threaded
 
 pytestmark = pytest.mark.engine
 NAME = "app/db"
 
 
-class AsAws:
+class AsAws(Threaded):
     """A transport to moto that says what AWS says: for a blob under another key than the one named,
     IncorrectKeyException, where moto says that access is denied."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynastash.aws.base import CallError, Failure, Operation, Transport
+from dynastash.aws.flight import ThreadedFlight
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,22 @@ def rejected(operation: Operation, code: str, message: str = "", reasons: tuple[
     return CallError(operation, Failure.REJECTED, code, message, reasons=reasons)
 
 
-class CountingTransport:
+class Threaded:
+    """What a transport needs besides ``region`` and ``call``."""
+
+    call: Callable[[Operation, Mapping[str, Any]], dict[str, Any]]
+
+    def flight(self) -> ThreadedFlight:
+        return ThreadedFlight(lambda operation, request: self.call(operation, request))
+
+    def prepare(self, *services: str) -> None:
+        """Nothing."""
+
+    def access_key(self) -> str:
+        return "AKIAEXAMPLE"
+
+
+class CountingTransport(Threaded):
     """Passes calls on to ``inner``, keeps count of them, and lets the ones that tests chose fail."""
 
     def __init__(self, inner: Transport) -> None:
@@ -75,7 +91,7 @@ class CountingTransport:
         raise fault.error
 
 
-class ScriptedTransport:
+class ScriptedTransport(Threaded):
     """Answers each call with the next of ``script``: a reply, or an error to raise. Keeps the requests."""
 
     region = "eu-west-1"

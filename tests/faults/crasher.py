@@ -31,6 +31,7 @@ from dynastash.stores.sqlite import SQLiteStore
 from dynastash.testing.fakes import FakeClock
 from dynastash.transfer.sealed import import_sealed
 from tests.engines.engine import Engine
+from tests.engines.transports import Threaded
 from tests.faults import ptrace
 from tests.faults.embedded import KEY
 from tests.faults.site import ENVIRONMENT, TRANSACTION
@@ -123,7 +124,7 @@ class TracedSQLite(SQLiteStore):
         return opened
 
 
-class Routed:
+class Routed(Threaded):
     """DynamoDB at one engine, KMS at another."""
 
     region = "eu-west-1"

@@ -36,7 +36,7 @@ State = Mapping[str, Any]
 """What an environment holds, times aside: for each secret its head, and for each version its value."""
 
 
-class Memo:
+class Memo(KeyProvider):
     """A key provider that remembers what it has unwrapped: most records are copies of the same ones."""
 
     concurrency = 1

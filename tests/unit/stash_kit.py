@@ -160,8 +160,11 @@ class CountingStore(Between):
         super().commit(change)
 
 
-class CountingKeys:
+class CountingKeys(KeyProvider):
     """Notes each call, in front of another key provider."""
+
+    description = ""
+    concurrency = 1
 
     def __init__(self, inner: KeyProvider, concurrency: int = 1) -> None:
         self.inner = inner

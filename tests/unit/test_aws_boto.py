@@ -17,7 +17,8 @@ import boto3
 import pytest
 
 from dynastash.aws.base import AwsSettings, CallError, Failure, Operation
-from dynastash.aws.boto import BotoTransport, identity, make_session
+from dynastash.aws.boto import BotoTransport, make_session
+from dynastash.aws.identity import Identity
 from dynastash.errors import ConfigError, CredentialsError
 from tests.engines.canned import Answer, canned, refusal
 from tests.engines.servers import free_port
@@ -440,7 +441,8 @@ class TestIdentity:
         """The ARN is kept."""
         with canned(sts("GetCallerIdentity", "<Arn>arn:aws:iam::123456789012:user/ada</Arn>")) as server:
             caller = transport(server.url)
-            assert identity(caller) == identity(caller) == "arn:aws:iam::123456789012:user/ada"
+            identity = Identity(caller)
+            assert identity() == identity() == "arn:aws:iam::123456789012:user/ada"
         assert len(server.requests) == 1
 
     @pytest.mark.parametrize(
@@ -460,21 +462,22 @@ class TestIdentity:
         """No put fails for its author's name, and nobody waits for it again."""
         with canned(answer) as server:
             caller = transport(server.url)
-            assert identity(caller) == identity(caller) == "access-key/AKIAEXAMPLE"
+            identity = Identity(caller)
+            assert identity() == identity() == "access-key/AKIAEXAMPLE"
         assert len(server.requests) == 1
 
     def test_without_a_network_the_access_key_stands_in(self) -> None:
         """STS out of reach, as in a private subnet."""
-        assert identity(transport(f"http://127.0.0.1:{free_port()}")) == "access-key/AKIAEXAMPLE"
+        assert Identity(transport(f"http://127.0.0.1:{free_port()}"))() == "access-key/AKIAEXAMPLE"
 
     def test_without_credentials_there_is_nobody(self) -> None:
         """Then nothing else will work either."""
         with pytest.raises(CredentialsError, match="no AWS credentials"):
-            identity(BotoTransport(boto3.Session(region_name="eu-west-1")))
+            Identity(BotoTransport(boto3.Session(region_name="eu-west-1")))()
 
     def test_without_a_network_for_the_role_there_is_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The role's access key is STS's to give."""
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIASOURCE")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         with pytest.raises(CredentialsError, match="cannot be had"):
-            identity(TestRole.assuming(f"http://127.0.0.1:{free_port()}"))
+            Identity(TestRole.assuming(f"http://127.0.0.1:{free_port()}"))()
