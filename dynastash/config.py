@@ -23,14 +23,21 @@ LOCAL: Final = "local"
 FILE_NAME: Final = "dynastash.toml"
 _AWS_KEYS: Final = ("region", "profile", "role_arn", "endpoint_url")
 _STORES: Final = ("dynamodb", "sqlite")
-_ENVIRONMENT_KEYS: Final = frozenset((*_AWS_KEYS, "store", "path", "state", "table", "key", "trusted_keys"))
+_ENVIRONMENT_KEYS: Final = frozenset(
+    (*_AWS_KEYS, "store", "path", "state", "table", "key", "trusted_keys", "concurrency")
+)
 _KNOWN: Final = f"the settings are {', '.join(sorted(_ENVIRONMENT_KEYS))}"
 _VARIABLES: Final = {
     "DYNASTASH_TABLE": "table",
     "DYNASTASH_KEY": "key",
     "DYNASTASH_TRUSTED_KEYS": "trusted_keys",
+    "DYNASTASH_CONCURRENCY": "concurrency",
 }
 _STATE: Final = "DYNASTASH_STATE"
+CONCURRENCY: Final = 32
+"""Calls to KMS in flight at once, unless told otherwise: its quota is shared by everybody in the account and Region."""
+
+_MOST_CONCURRENCY: Final = 64  # more than that in flight gained nothing when it was measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +46,8 @@ class Environment:
 
     ``store`` is ``dynamodb`` or ``sqlite``. ``directory`` and ``keyring`` belong to ``sqlite``: where the file and its
     key stand, and whether the key stands in the operating system's keyring instead. ``state`` is the file that keeps
-    the high-water marks, or None. ``source`` says where the environment was defined: a file's path, or ``default``.
+    the high-water marks, or None. ``concurrency`` is how many calls to KMS may be in flight at once. ``source`` says
+    where the environment was defined: a file's path, or ``default``.
     """
 
     name: str
@@ -51,6 +59,7 @@ class Environment:
     directory: Path = field(default_factory=Path)
     keyring: bool = False
     state: Path | None = None
+    concurrency: int = CONCURRENCY
     source: str = "default"
 
 
@@ -135,8 +144,16 @@ def resolve(
         key=settings.get("key") or f"alias/dynastash-{name}",
         trusted_keys=_listed(settings.get("trusted_keys", ())),
         state=_state(settings),
+        concurrency=_concurrency(settings.get("concurrency", CONCURRENCY)),
         source=source,
     )
+
+
+def _concurrency(given: str | int) -> int:
+    text = str(given)
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _MOST_CONCURRENCY):
+        raise ConfigError("concurrency is out of range", hint=f"give 1 to {_MOST_CONCURRENCY}")
+    return int(text)
 
 
 def _listed(keys: str | Sequence[str]) -> tuple[str, ...]:
@@ -249,13 +266,18 @@ def _checked(path: Path, document: Mapping[str, Any]) -> Configuration:
         if unknown := sorted(settings.keys() - _ENVIRONMENT_KEYS):
             raise refuse(f"env.{name}.{unknown[0]} is not a setting", _KNOWN)
         for key, value in settings.items():
-            listed = key == "trusted_keys"
-            if not (
-                isinstance(value, list) and all(isinstance(v, str) for v in value)
-                if listed
-                else (isinstance(value, str) and value)
-            ):
-                raise refuse(f"env.{name}.{key} is not {'a list of text' if listed else 'text'}", "mend the line")
+            if not _fits(key, value):
+                kind = {"trusted_keys": "a list of text", "concurrency": "a whole number"}.get(key, "text")
+                raise refuse(f"env.{name}.{key} is not {kind}", "mend the line")
         if settings.get("store", "sqlite") not in _STORES:
             raise refuse(f"env.{name}.store is not a store", 'write "sqlite" or "dynamodb"')
     return Configuration(path, default, tables)
+
+
+def _fits(key: str, value: object) -> bool:
+    match key:
+        case "trusted_keys":
+            return isinstance(value, list) and all(isinstance(member, str) for member in value)
+        case "concurrency":
+            return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, str) and bool(value)

@@ -92,7 +92,7 @@ def _open_aws(environment: Environment, session: Any) -> Stash:
     return Stash(
         environment.name,
         store,
-        KmsKeys(transport, environment.key, environment.trusted_keys),
+        KmsKeys(transport, environment.key, environment.trusted_keys, concurrency=environment.concurrency),
         identity=Identity(transport),
         seen=_seen(environment, store),
     )

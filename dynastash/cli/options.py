@@ -26,7 +26,7 @@ else:
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_OVERRIDES: Final = ("region", "profile", "role_arn", "endpoint_url", "table", "key")
+_OVERRIDES: Final = ("region", "profile", "role_arn", "endpoint_url", "table", "key", "concurrency")
 
 
 @dataclass
@@ -254,6 +254,7 @@ def with_globals(command: _F) -> _F:
         option("--endpoint-url", metavar="URL", help="Endpoint instead of AWS's own."),
         option("--table", metavar="TABLE", help="DynamoDB table.  [default: dynastash-ENV]"),
         option("--key", metavar="KEY", help="KMS key.  [default: alias/dynastash-ENV]"),
+        option("--concurrency", metavar="N", help="Calls to KMS in flight at once, 1 to 64.  [default: 32]"),
     )
 
 

@@ -25,9 +25,6 @@ from dynastash.errors import (
 from dynastash.keys.base import KeyProvider, KeyRequest
 from dynastash.models import Context, DataKey, WrappedKey
 
-CONCURRENCY: Final = 32
-"""Calls in flight at once, unless told otherwise: the quota is shared by everybody in the account and Region."""
-
 _DATA_KEY: Final = 32
 _MAX_BLOB: Final = 6144  # what KMS takes
 _INCORRECT_KEY: Final = "IncorrectKeyException"
@@ -47,7 +44,7 @@ class KmsKeys:
         trusted_keys: Sequence[str] = (),
         *,
         clock: Clock | None = None,
-        concurrency: int = CONCURRENCY,
+        concurrency: int = 32,
     ) -> None:
         self._transport = transport
         self._key = key

@@ -147,6 +147,8 @@ class TestWhatItSays:
             ('[env.dev]\ntrusted_keys = "k"', "env.dev.trusted_keys is not a list of text"),
             ("[env.dev]\ntrusted_keys = [7]", "env.dev.trusted_keys is not a list of text"),
             ('[env.dev]\nstore = "redis"', "env.dev.store is not a store"),
+            ('[env.dev]\nconcurrency = "8"', "env.dev.concurrency is not a whole number"),
+            ("[env.dev]\nconcurrency = true", "env.dev.concurrency is not a whole number"),
         ],
     )
     def test_the_error_names_file_and_setting(self, text: str, message: str) -> None:
@@ -175,6 +177,7 @@ class TestWhatItSays:
             table = "t"
             key = "alias/k"
             trusted_keys = ["a", " b ", ""]
+            concurrency = 64
             """
         )
         assert environment == Environment(
@@ -186,6 +189,7 @@ class TestWhatItSays:
             table="t",
             key="alias/k",
             trusted_keys=("a", "b"),
+            concurrency=64,
             source=str(Path.cwd() / "dynastash.toml"),
         )
 
@@ -227,6 +231,9 @@ class TestPrecedence:
         environment = of(self.text, "prod", variables=variables, overrides=overrides)
         assert (environment.table, environment.key, environment.aws.region) == ("arg", "var", "arg")
         assert environment.trusted_keys == ("a1", "a2")
+        assert (of(self.text, "prod").concurrency, environment.concurrency) == (32, 32)
+        assert of(self.text, "prod", variables={"DYNASTASH_CONCURRENCY": "7"}).concurrency == 7
+        assert of("", variables={"DYNASTASH_CONCURRENCY": "7"}).concurrency == 32
         empty = dict.fromkeys(variables, "")
         environment = of(self.text, "prod", variables=empty)
         assert (environment.table, environment.trusted_keys) == ("file", ("file",))
@@ -250,6 +257,15 @@ class TestPrecedence:
         monkeypatch.setenv("DYNASTASH_TABLE", "t")
         assert (resolve().name, resolve().table) == ("staging", "t")
         assert [environment.table for environment in resolve_all(load())] == [""]
+
+    @pytest.mark.parametrize("given", ["0", "65", "-1", "x", "1.5", "١", "9" * 40, ""])
+    def test_a_concurrency_that_is_none(self, given: str) -> None:
+        """As a variable and as an argument; an empty variable says nothing."""
+        with pytest.raises(ConfigError, match="concurrency is out of range"):
+            of("", "prod", overrides={"concurrency": given})
+        if given:
+            with pytest.raises(ConfigError, match="concurrency is out of range"):
+                of("", "prod", variables={"DYNASTASH_CONCURRENCY": given})
 
     def test_an_argument_that_is_no_setting_is_refused(self) -> None:
         """A misspelt region must not lead elsewhere in silence."""
