@@ -31,6 +31,9 @@
     │  └─ StoreUnavailableError    throttled, out of reach, busy, full
     ├─ PartialError                .failures: name → error; nothing was returned
     ├─ RotationError               .step
+    ├─ ServiceError                an AWS service beside the store and the key; .code: the AWS error code
+    │  ├─ ServiceAccessDeniedError
+    │  └─ ServiceUnavailableError  throttled or out of reach
     ├─ TransferError
     └─ DeployError
        ├─ DeployAccessDeniedError
@@ -207,6 +210,31 @@ class RotationError(DynastashError):
     def __init__(self, message: str, *, step: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.step = step
+
+
+class ServiceError(DynastashError):
+    """An AWS service beside the store and the key provider refused or failed: IAM, CloudTrail, STS …
+
+    ``code`` is the AWS error code and ``action`` the call as IAM names it (``iam:GetRole``), where there is one.
+    """
+
+    code: str | None
+    action: str | None
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, code: str | None = None, action: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.action = action
+
+
+class ServiceAccessDeniedError(ServiceError):
+    """The caller may not call this operation."""
+
+
+class ServiceUnavailableError(ServiceError):
+    """The service is throttled or out of reach."""
 
 
 class TransferError(DynastashError):

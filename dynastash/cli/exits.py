@@ -54,6 +54,8 @@ _CODES: Final[dict[type[errors.DynastashError], int]] = {
     errors.StoreAccessDeniedError: DENIED,
     errors.StoreUnavailableError: UNAVAILABLE,
     errors.PartialError: PARTIAL,
+    errors.ServiceAccessDeniedError: DENIED,
+    errors.ServiceUnavailableError: UNAVAILABLE,
     errors.DeployAccessDeniedError: DENIED,
     errors.DeployUnavailableError: UNAVAILABLE,
 }

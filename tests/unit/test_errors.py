@@ -98,11 +98,10 @@ def test_message_and_hint(name: str) -> None:
 
 
 def test_codes() -> None:
-    """Stores and key providers pass on the foreign error's code; others have none."""
+    """Stores, key providers and AWS's other services pass on the foreign error's code; others have none."""
     coded = {name for name, member in CLASSES.items() if hasattr(_made(member), "code")}
-    assert coded == {
-        name for name, member in CLASSES.items() if issubclass(member, (errors.StoreError, errors.KeyProviderError))
-    }
+    foreign = (errors.StoreError, errors.KeyProviderError, errors.ServiceError)
+    assert coded == {name for name, member in CLASSES.items() if issubclass(member, foreign)}
     assert StoreError("x").code is None
     assert errors.StoreUnavailableError("x", code="ThrottlingException").code == "ThrottlingException"
     assert errors.KeyAccessDeniedError("x", code="AccessDeniedException", hint="ask").hint == "ask"
