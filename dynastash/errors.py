@@ -35,6 +35,7 @@
     │  ├─ ServiceAccessDeniedError
     │  └─ ServiceUnavailableError  throttled or out of reach
     ├─ TransferError
+    ├─ PolicyError                 a policy document cannot be read
     └─ DeployError
        ├─ DeployAccessDeniedError
        └─ DeployUnavailableError
@@ -239,6 +240,10 @@ class ServiceUnavailableError(ServiceError):
 
 class TransferError(DynastashError):
     """A file of secrets cannot be read, or not be carried over as a whole."""
+
+
+class PolicyError(DynastashError):
+    """A policy document is none, or not one that can be understood."""
 
 
 class DeployError(DynastashError):
