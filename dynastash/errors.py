@@ -6,11 +6,13 @@
     ├─ ConfigError
     │  └─ CredentialsError         no usable AWS credentials: missing, expired, incomplete
     ├─ InvalidNameError            (also ValueError)
+    ├─ InvalidReferenceError       (also ValueError) not NAME[@VERSION][#FIELD]
     ├─ InvalidArgumentError        (also ValueError) an argument outside its documented range
     ├─ ValueTooLargeError          (also ValueError)
     ├─ NotFoundError               (also LookupError)
     │  ├─ SecretNotFoundError
-    │  └─ VersionNotFoundError     a version or a stage
+    │  ├─ VersionNotFoundError     a version or a stage
+    │  └─ FieldNotFoundError       the value is not JSON, or has no such field, or one without text
     ├─ ConflictError               lost the conditional write; a rotation is pending
     │  ├─ SecretDeletedError       undelete first
     │  └─ SecretDestroyedError     recreate on purpose
@@ -77,6 +79,10 @@ class InvalidNameError(DynastashError, ValueError):
     """A secret's or an environment's name is outside its alphabet."""
 
 
+class InvalidReferenceError(DynastashError, ValueError):
+    """A text is not a reference to a secret (:mod:`dynastash.references`)."""
+
+
 class InvalidArgumentError(DynastashError, ValueError):
     """An argument is outside the range that its documentation gives."""
 
@@ -95,6 +101,10 @@ class SecretNotFoundError(NotFoundError):
 
 class VersionNotFoundError(NotFoundError):
     """The secret exists; the version or the stage asked for does not."""
+
+
+class FieldNotFoundError(NotFoundError):
+    """The secret exists; its value is not JSON, or has no such field, or the field has no text."""
 
 
 class ConflictError(DynastashError):

@@ -60,6 +60,7 @@ def test_what_built_in_exceptions_they_also_are() -> None:
     """``except ValueError`` and ``except LookupError`` catch just these."""
     assert {name for name, member in CLASSES.items() if issubclass(member, ValueError)} == {
         "InvalidNameError",
+        "InvalidReferenceError",
         "InvalidArgumentError",
         "ValueTooLargeError",
     }
@@ -67,6 +68,7 @@ def test_what_built_in_exceptions_they_also_are() -> None:
         "NotFoundError",
         "SecretNotFoundError",
         "VersionNotFoundError",
+        "FieldNotFoundError",
     }
     for builtin in (OSError, RuntimeError, TypeError, KeyError, ArithmeticError):
         assert not any(issubclass(member, builtin) for member in CLASSES.values())
