@@ -13,14 +13,20 @@ from dynastash._version import __version__
 from dynastash.aws.base import AwsSettings, Operation, Transport
 from dynastash.aws.botoerrors import call_error, configuration_error, no_region
 from dynastash.aws.flight import ThreadedFlight
-from dynastash.aws.limits import CONNECT_TIMEOUT, CONNECTIONS, IDENTITY_TIMEOUT, READ_TIMEOUT
 from dynastash.errors import ConfigError, CredentialsError
 
 if TYPE_CHECKING:
     import boto3
     from botocore.client import BaseClient
     from botocore.config import Config
+    from botocore.credentials import ReadOnlyCredentials
 
+CONNECTIONS: Final = 64
+"""Connections kept to each service: the most calls that are ever worth having in flight."""
+
+_CONNECT_TIMEOUT: Final = 4.0  # TCP repeats a lost SYN after 1 and 3 seconds
+_READ_TIMEOUT: Final = 10.0
+_IDENTITY_TIMEOUT: Final = 2.0  # only for the author's name: nobody should wait long for it
 _SESSION_NAME: Final = "dynastash"
 
 
@@ -82,6 +88,27 @@ def region_of(session: boto3.Session) -> str | None:
     return session.region_name or os.environ.get("AWS_REGION")
 
 
+def credentials_of(session: boto3.Session) -> ReadOnlyCredentials:
+    """The credentials that calls of ``session`` would be signed with now.
+
+    Raises :class:`ConfigError`, nearly always a :class:`~dynastash.errors.CredentialsError`.
+    """
+    from botocore.exceptions import NoCredentialsError
+
+    try:
+        credentials = session.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        return credentials.get_frozen_credentials()
+    except Exception as error:
+        translated = call_error(Operation.GET_CALLER_IDENTITY, error, session.profile_name)
+        if isinstance(translated, ConfigError):
+            raise translated from error
+        raise CredentialsError(
+            f"the AWS credentials cannot be had: {translated.message}", hint="check the network and the AWS profile"
+        ) from error
+
+
 class BotoTransport:
     """boto3's low-level clients, one for each service, made when first needed.
 
@@ -128,20 +155,7 @@ class BotoTransport:
 
     def access_key(self) -> str:
         """The id of the access key in use. Raises :class:`~dynastash.errors.CredentialsError` without any."""
-        from botocore.exceptions import NoCredentialsError
-
-        try:
-            credentials = self._session.get_credentials()
-            if credentials is None:
-                raise NoCredentialsError
-            return str(credentials.get_frozen_credentials().access_key)
-        except Exception as error:
-            translated = call_error(Operation.GET_CALLER_IDENTITY, error, self._session.profile_name)
-            if isinstance(translated, ConfigError):
-                raise translated from error
-            raise CredentialsError(
-                f"the AWS credentials cannot be had: {translated.message}", hint="check the network and the AWS profile"
-            ) from error
+        return str(credentials_of(self._session).access_key)
 
     def _client(self, service: str) -> BaseClient:
         client = self._clients.get(service)
@@ -157,7 +171,7 @@ class BotoTransport:
         try:
             # The stubs know each service by its literal name; here the name is a variable.
             make: Any = self._session.client
-            config = _config(IDENTITY_TIMEOUT, IDENTITY_TIMEOUT) if service == "sts" else _config()
+            config = _config(_IDENTITY_TIMEOUT, _IDENTITY_TIMEOUT) if service == "sts" else _config()
             client: BaseClient = make(service, region_name=self._region, endpoint_url=self._endpoint_url, config=config)
         except (BotoCoreError, ValueError) as error:
             raise configuration_error(error, self._session.profile_name) from error
@@ -168,7 +182,7 @@ class BotoTransport:
         return client
 
 
-def _config(connect_timeout: float = CONNECT_TIMEOUT, read_timeout: float = READ_TIMEOUT) -> Config:
+def _config(connect_timeout: float = _CONNECT_TIMEOUT, read_timeout: float = _READ_TIMEOUT) -> Config:
     from botocore.config import Config
 
     return Config(

@@ -60,7 +60,6 @@ def test_what_built_in_exceptions_they_also_are() -> None:
     """``except ValueError`` and ``except LookupError`` catch just these."""
     assert {name for name, member in CLASSES.items() if issubclass(member, ValueError)} == {
         "InvalidNameError",
-        "InvalidReferenceError",
         "InvalidArgumentError",
         "ValueTooLargeError",
     }
@@ -68,7 +67,6 @@ def test_what_built_in_exceptions_they_also_are() -> None:
         "NotFoundError",
         "SecretNotFoundError",
         "VersionNotFoundError",
-        "FieldNotFoundError",
     }
     for builtin in (OSError, RuntimeError, TypeError, KeyError, ArithmeticError):
         assert not any(issubclass(member, builtin) for member in CLASSES.values())
@@ -100,10 +98,11 @@ def test_message_and_hint(name: str) -> None:
 
 
 def test_codes() -> None:
-    """Stores, key providers and AWS's other services pass on the foreign error's code; others have none."""
+    """Stores and key providers pass on the foreign error's code; others have none."""
     coded = {name for name, member in CLASSES.items() if hasattr(_made(member), "code")}
-    foreign = (errors.StoreError, errors.KeyProviderError, errors.ServiceError)
-    assert coded == {name for name, member in CLASSES.items() if issubclass(member, foreign)}
+    assert coded == {
+        name for name, member in CLASSES.items() if issubclass(member, (errors.StoreError, errors.KeyProviderError))
+    }
     assert StoreError("x").code is None
     assert errors.StoreUnavailableError("x", code="ThrottlingException").code == "ThrottlingException"
     assert errors.KeyAccessDeniedError("x", code="AccessDeniedException", hint="ask").hint == "ask"

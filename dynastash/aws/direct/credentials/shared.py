@@ -1,0 +1,93 @@
+"""Credentials and settings of a profile in the AWS CLI's files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dynastash.aws.direct.credentials.base import Fixed
+from dynastash.aws.direct.handover import HandOver
+from dynastash.aws.direct.profilefile import Section, profiles, read
+from dynastash.aws.direct.signing import Credentials
+
+_ACCESS_KEY: Final = "aws_access_key_id"
+_SECRET_KEY: Final = "aws_secret_access_key"  # noqa: S105 (a setting's name)
+_TOKENS: Final = ("aws_security_token", "aws_session_token")  # in this order
+_ACCOUNT: Final = "aws_account_id"
+
+_KNOWN: Final = frozenset(
+    (
+        _ACCESS_KEY,
+        _SECRET_KEY,
+        *_TOKENS,
+        _ACCOUNT,
+        "account_id_endpoint_mode",
+        "ca_bundle",
+        "ec2_metadata_service_endpoint",
+        "ec2_metadata_service_endpoint_mode",
+        "ec2_metadata_v1_disabled",
+        "endpoint_url",
+        "ignore_configured_endpoint_urls",
+        "imds_use_ipv6",
+        "metadata_service_num_attempts",
+        "metadata_service_timeout",
+        "region",
+        "sts_regional_endpoints",
+        "use_dualstack_endpoint",
+        "use_fips_endpoint",
+    )
+)
+"""Settings that are understood. Others may change where the credentials come from, or how requests are sent."""
+
+_BESIDE: Final = frozenset(("output", "s3"))
+"""Settings that concern others: the AWS CLI, whose own begin with ``cli_``, and S3."""
+
+
+class Profile:
+    """One profile: ``settings`` as both files have them together, and where keys stand in which."""
+
+    __slots__ = ("_configured", "_credentials", "settings")
+
+    def __init__(self, configured: Section, credentials: Section) -> None:
+        self._configured = _known(configured)
+        self._credentials = _known(credentials)
+        self.settings = {**self._configured, **self._credentials}
+
+    def credentials(self) -> Fixed | None:
+        """The keys in the credentials file, else those in the configuration file; None without any."""
+        for section in (self._credentials, self._configured):
+            if _ACCESS_KEY in section:
+                access, secret = section[_ACCESS_KEY], section.get(_SECRET_KEY)
+                if secret is None:
+                    raise HandOver("the AWS profile has only a part of the credentials", fault=True)
+                token = next((section[name] for name in _TOKENS if name in section), None)
+                account = section.get(_ACCOUNT)
+                if "" in (access, secret, token, account):
+                    raise HandOver("the AWS profile has an empty setting")
+                return Fixed(Credentials(access, secret, token), account)
+        return None
+
+
+def _known(section: Section) -> dict[str, str]:
+    """The settings that matter here. Raises :class:`HandOver` for one that may matter and is not understood."""
+    known = {}
+    for name, value in section.items():
+        if name in _BESIDE or name.startswith("cli_"):
+            continue
+        if name not in _KNOWN or not isinstance(value, str):
+            raise HandOver(f"the AWS profile sets {name}")
+        known[name] = value
+    return known
+
+
+def load(name: str | None, variables: Mapping[str, str]) -> Profile:
+    """The profile ``name``, or the default one, which need not exist.
+
+    Raises :class:`HandOver` for a name that neither file has, and for whatever is out of the ordinary in either.
+    """
+    configured = profiles(read(variables.get("AWS_CONFIG_FILE", "~/.aws/config"), variables))
+    credentials = read(variables.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), variables)
+    chosen = name or "default"
+    if name is not None and name not in configured and name not in credentials:
+        raise HandOver(f"there is no AWS profile {name}", fault=True)
+    return Profile(configured.get(chosen, {}), credentials.get(chosen, {}))
