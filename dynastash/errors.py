@@ -6,11 +6,13 @@
     ├─ ConfigError
     │  └─ CredentialsError         no usable AWS credentials: missing, expired, incomplete
     ├─ InvalidNameError            (also ValueError)
+    ├─ InvalidReferenceError       (also ValueError) not NAME[@VERSION][#FIELD]
     ├─ InvalidArgumentError        (also ValueError) an argument outside its documented range
     ├─ ValueTooLargeError          (also ValueError)
     ├─ NotFoundError               (also LookupError)
     │  ├─ SecretNotFoundError
-    │  └─ VersionNotFoundError     a version or a stage
+    │  ├─ VersionNotFoundError     a version or a stage
+    │  └─ FieldNotFoundError       the value is not JSON, or has no such field, or one without text
     ├─ ConflictError               lost the conditional write; a rotation is pending
     │  ├─ SecretDeletedError       undelete first
     │  └─ SecretDestroyedError     recreate on purpose
@@ -31,7 +33,11 @@
     │  └─ StoreUnavailableError    throttled, out of reach, busy, full
     ├─ PartialError                .failures: name → error; nothing was returned
     ├─ RotationError               .step
+    ├─ ServiceError                an AWS service beside the store and the key; .code: the AWS error code
+    │  ├─ ServiceAccessDeniedError
+    │  └─ ServiceUnavailableError  throttled or out of reach
     ├─ TransferError
+    ├─ PolicyError                 a policy document cannot be read
     └─ DeployError
        ├─ DeployAccessDeniedError
        └─ DeployUnavailableError
@@ -73,6 +79,10 @@ class InvalidNameError(DynastashError, ValueError):
     """A secret's or an environment's name is outside its alphabet."""
 
 
+class InvalidReferenceError(DynastashError, ValueError):
+    """A text is not a reference to a secret (:mod:`dynastash.references`)."""
+
+
 class InvalidArgumentError(DynastashError, ValueError):
     """An argument is outside the range that its documentation gives."""
 
@@ -91,6 +101,10 @@ class SecretNotFoundError(NotFoundError):
 
 class VersionNotFoundError(NotFoundError):
     """The secret exists; the version or the stage asked for does not."""
+
+
+class FieldNotFoundError(NotFoundError):
+    """The secret exists; its value is not JSON, or has no such field, or the field has no text."""
 
 
 class ConflictError(DynastashError):
@@ -209,8 +223,37 @@ class RotationError(DynastashError):
         self.step = step
 
 
+class ServiceError(DynastashError):
+    """An AWS service beside the store and the key provider refused or failed: IAM, CloudTrail, STS …
+
+    ``code`` is the AWS error code and ``action`` the call as IAM names it (``iam:GetRole``), where there is one.
+    """
+
+    code: str | None
+    action: str | None
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, code: str | None = None, action: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.action = action
+
+
+class ServiceAccessDeniedError(ServiceError):
+    """The caller may not call this operation."""
+
+
+class ServiceUnavailableError(ServiceError):
+    """The service is throttled or out of reach."""
+
+
 class TransferError(DynastashError):
     """A file of secrets cannot be read, or not be carried over as a whole."""
+
+
+class PolicyError(DynastashError):
+    """A policy document is none, or not one that can be understood."""
 
 
 class DeployError(DynastashError):

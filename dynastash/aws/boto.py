@@ -13,6 +13,7 @@ from dynastash._version import __version__
 from dynastash.aws.base import AwsSettings, Operation, Transport
 from dynastash.aws.botoerrors import call_error, configuration_error, no_region
 from dynastash.aws.flight import ThreadedFlight
+from dynastash.aws.limits import CONNECT_TIMEOUT, CONNECTIONS, IDENTITY_TIMEOUT, READ_TIMEOUT
 from dynastash.errors import ConfigError, CredentialsError
 
 if TYPE_CHECKING:
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from botocore.credentials import ReadOnlyCredentials
 
-CONNECTIONS: Final = 64
-"""Connections kept to each service: the most calls that are ever worth having in flight."""
-
-_CONNECT_TIMEOUT: Final = 4.0  # TCP repeats a lost SYN after 1 and 3 seconds
-_READ_TIMEOUT: Final = 10.0
-_IDENTITY_TIMEOUT: Final = 2.0  # only for the author's name: nobody should wait long for it
 _SESSION_NAME: Final = "dynastash"
 
 
@@ -171,7 +166,7 @@ class BotoTransport:
         try:
             # The stubs know each service by its literal name; here the name is a variable.
             make: Any = self._session.client
-            config = _config(_IDENTITY_TIMEOUT, _IDENTITY_TIMEOUT) if service == "sts" else _config()
+            config = _config(IDENTITY_TIMEOUT, IDENTITY_TIMEOUT) if service == "sts" else _config()
             client: BaseClient = make(service, region_name=self._region, endpoint_url=self._endpoint_url, config=config)
         except (BotoCoreError, ValueError) as error:
             raise configuration_error(error, self._session.profile_name) from error
@@ -182,7 +177,7 @@ class BotoTransport:
         return client
 
 
-def _config(connect_timeout: float = _CONNECT_TIMEOUT, read_timeout: float = _READ_TIMEOUT) -> Config:
+def _config(connect_timeout: float = CONNECT_TIMEOUT, read_timeout: float = READ_TIMEOUT) -> Config:
     from botocore.config import Config
 
     return Config(

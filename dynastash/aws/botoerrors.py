@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from dynastash.aws.base import CallError, Failure, Operation
-from dynastash.aws.errors import answered, credentials_error, failure_of, one_line
+from dynastash.aws.errors import (
+    answered,
+    credentials_error,
+    failure_of,
+    invalid_configuration,
+    malformed_reply,
+    no_authorities,
+    one_line,
+    unverified,
+)
 from dynastash.errors import ConfigError, CredentialsError
 
 _UNREACHABLE: Final = ("ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError")
@@ -69,11 +78,6 @@ _CONFIGURATION: Final[Mapping[str, _Advice]] = {
     "MissingDependencyException": _RETRIEVAL,
     "UnknownCredentialError": _RETRIEVAL,
 }
-_INVALID: Final = _Advice(
-    ConfigError,
-    "the AWS configuration is invalid: {text}",
-    "check the AWS config file, the AWS_ variables, region and endpoint_url",
-)
 
 
 def no_region() -> ConfigError:
@@ -86,7 +90,9 @@ def configuration_error(error: Exception, profile: str | None = None) -> ConfigE
 
     An exception without an entry of its own is a setting that botocore cannot use.
     """
-    advice = next((_CONFIGURATION[name] for name in _ancestry(error) if name in _CONFIGURATION), _INVALID)
+    advice = next((_CONFIGURATION[name] for name in _ancestry(error) if name in _CONFIGURATION), None)
+    if advice is None:
+        return invalid_configuration(_text(error))
     details = _mapping(getattr(error, "kwargs", None))
     # What a credential process prints is its own business, and may be a credential.
     text = "the credential process failed" if details.get("provider") == "custom-process" else _text(error)
@@ -112,7 +118,7 @@ def call_error(operation: Operation, error: Exception, profile: str | None = Non
         return CallError(operation, Failure.AMBIGUOUS, type(error).__name__, _text(error))
     if "BotoCoreError" in names:
         return configuration_error(error, profile)
-    return CallError(operation, Failure.AMBIGUOUS, "MalformedReply", "the answer cannot be read")
+    return malformed_reply(operation)
 
 
 def _answer(operation: Operation, error: Exception) -> CallError | CredentialsError:
@@ -159,12 +165,9 @@ def _credentials_refused(
 def _unverified(error: Exception) -> ConfigError | None:
     text = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in text:
-        return ConfigError(
-            f"the TLS certificate of {getattr(error, 'kwargs', {}).get('endpoint_url', 'AWS')} cannot be verified",
-            hint="where a proxy opens TLS, set AWS_CA_BUNDLE to its certificate authority's file",
-        )
+        return unverified(getattr(error, "kwargs", {}).get("endpoint_url", "AWS"))
     if "No such file" in text or "[X509" in text:
-        return ConfigError("the file of certificate authorities cannot be read", hint="check AWS_CA_BUNDLE")
+        return no_authorities()
     return None
 
 
@@ -182,4 +185,4 @@ def _mapping(content: object) -> Mapping[str, Any]:
 
 def _text(error: Exception) -> str:
     text = one_line(error)
-    return text[:1].lower() + text[1:]
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]  # an abbreviation stays what it is

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from dynastash.aws.base import CallError, Failure, Operation
-from dynastash.errors import CredentialsError
+from dynastash.errors import ConfigError, CredentialsError
 
 CONDITION_FAILED: Final = "ConditionalCheckFailed"
 CONFLICT: Final = "TransactionConflict"
@@ -105,9 +105,17 @@ def credentials_error(code: str, message: str) -> CredentialsError | None:
     complaint = _CREDENTIALS.get(code)
     if complaint is None:
         return None
-    if complaint is _SIGNATURE and ("Signature expired" in message or "Signature not yet current" in message):
+    if refuses_time(code, message):
         complaint = _CLOCK
     return CredentialsError(f"{complaint.message} ({code})", hint=complaint.hint)
+
+
+def refuses_time(code: str, message: str) -> bool:
+    """Whether an answer complains of the time at which the request was signed."""
+    complaint = _CREDENTIALS.get(code)
+    return complaint is _CLOCK or (
+        complaint is _SIGNATURE and ("Signature expired" in message or "Signature not yet current" in message)
+    )
 
 
 def failure_of(status: int, code: str, reasons: Iterable[str] = ()) -> Failure:
@@ -139,3 +147,29 @@ def answered(
         one_line(explained or message),
         reasons=codes,
     )
+
+
+def malformed_reply(operation: Operation, message: str = "the answer cannot be read") -> CallError:
+    """The error for an answer that nothing follows from: the call may have been carried out."""
+    return CallError(operation, Failure.AMBIGUOUS, "MalformedReply", message)
+
+
+def invalid_configuration(text: str) -> ConfigError:
+    """The error for a setting that no client can be made with; ``text`` says which."""
+    return ConfigError(
+        one_line(f"the AWS configuration is invalid: {text}"),
+        hint="check the AWS config file, the AWS_ variables, region and endpoint_url",
+    )
+
+
+def unverified(url: str) -> ConfigError:
+    """The error for a server whose certificate is not to be trusted. No patience mends it."""
+    return ConfigError(
+        one_line(f"the TLS certificate of {url} cannot be verified"),
+        hint="where a proxy opens TLS, set AWS_CA_BUNDLE to its certificate authority's file",
+    )
+
+
+def no_authorities() -> ConfigError:
+    """The error for a bundle of certificate authorities that is missing or none."""
+    return ConfigError("the file of certificate authorities cannot be read", hint="check AWS_CA_BUNDLE")

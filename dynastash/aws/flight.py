@@ -5,14 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from dynastash.aws.base import Operation
+from dynastash.aws.limits import CONNECTIONS
 
 if TYPE_CHECKING:
     from dynastash.aws.base import Flight
 
-_THREADS: Final = 64
 _Call = Callable[[Operation, Mapping[str, Any]], dict[str, Any]]
 _Job = tuple[int, Operation, Mapping[str, Any]]
 
@@ -34,7 +34,7 @@ class ThreadedFlight:
     def send(self, ticket: int, operation: Operation, request: Mapping[str, Any]) -> None:
         """Start a call."""
         self._under_way += 1
-        if self._threads < min(self._under_way, _THREADS):
+        if self._threads < min(self._under_way, CONNECTIONS):
             self._threads += 1
             threading.Thread(target=self._work, name="dynastash-aws", daemon=True).start()
         self._jobs.put((ticket, operation, request))

@@ -19,7 +19,7 @@ from dynastash.errors import DynastashError
 _SECTIONS: Final = {
     "Secrets": ("put", "get", "list", "history", "diff", "generate", "rotate", "rollback"),
     "Their end": ("delete", "undelete", "destroy", "prune"),
-    "Operate": ("deploy", "verify", "rewrap", "export", "import", "env", "completion"),
+    "Operate": ("deploy", "doctor", "verify", "rewrap", "export", "import", "env", "completion"),
 }
 _MODULES: Final = {
     "put": "put",
@@ -35,6 +35,7 @@ _MODULES: Final = {
     "export": "transfer",
     "import": "transfer",
     "deploy": "deploy",
+    "doctor": "doctor",
     "env": "environment",
     "completion": "completion",
 }

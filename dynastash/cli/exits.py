@@ -6,7 +6,7 @@ code meaning
 0    done
 1    any other error
 2    usage or configuration: an option, a name, a size, a missing region
-3    not found: a secret, a version, a stage, a table
+3    not found: a secret, a version, a stage, a field, a table
 4    denied: by IAM, by the key's policy, by the file system, or for want of credentials
 5    integrity: a record is not what dynastash wrote, or is wrapped under a stranger's key
 6    conflict: the version is not the expected one, a rotation is pending, the secret is deleted, destroyed or expired
@@ -40,6 +40,7 @@ _CODES: Final[dict[type[errors.DynastashError], int]] = {
     errors.ConfigError: USAGE,
     errors.CredentialsError: DENIED,
     errors.InvalidNameError: USAGE,
+    errors.InvalidReferenceError: USAGE,
     errors.InvalidArgumentError: USAGE,
     errors.ValueTooLargeError: USAGE,
     errors.NotFoundError: NOT_FOUND,
@@ -54,6 +55,8 @@ _CODES: Final[dict[type[errors.DynastashError], int]] = {
     errors.StoreAccessDeniedError: DENIED,
     errors.StoreUnavailableError: UNAVAILABLE,
     errors.PartialError: PARTIAL,
+    errors.ServiceAccessDeniedError: DENIED,
+    errors.ServiceUnavailableError: UNAVAILABLE,
     errors.DeployAccessDeniedError: DENIED,
     errors.DeployUnavailableError: UNAVAILABLE,
 }

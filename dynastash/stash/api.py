@@ -26,11 +26,13 @@ from dynastash.models import (
     check_prefix,
     check_version,
 )
+from dynastash.references import Reference, parse
 from dynastash.stash import inputs, listing, views
 from dynastash.stash.changes import Changes
 from dynastash.stash.highwater import HighWater
 from dynastash.stash.lifecycle import Lifecycle
 from dynastash.stash.reader import Reader
+from dynastash.stash.resolving import resolve
 from dynastash.stash.rewrapping import Rewrapped, RewrappedSecret, rewrap, rewrap_many
 from dynastash.stash.rotating import Rotations
 from dynastash.stash.rotation import Rotator, policy_of, rotation_item
@@ -190,6 +192,16 @@ class Stash:
         else:
             found = self._reader.with_prefix(check_prefix(prefix or ""))
         return views.together(self._reader, found, hidden=prefix is not None)
+
+    def resolve(self, references: Iterable[str | Reference]) -> dict[Reference, Secret]:
+        """Open what ``references`` name, ``NAME[@VERSION][#FIELD]`` (:mod:`dynastash.references`), each once.
+
+        All or nothing, as :meth:`get_many`, whose batches it shares; the value of a reference with a field is that
+        field's text. Raises :class:`PartialError`, its ``failures`` by reference, or of a single one its own error.
+        """
+        if isinstance(references, str):
+            raise InvalidArgumentError("references is one text", hint="give a list")
+        return resolve(self._reader, [parse(each) if isinstance(each, str) else each for each in references])
 
     def list(self, prefix: str = "", *, verified: bool = False) -> Sequence[SecretInfo]:
         """The secrets whose names start with ``prefix``, in the order of their names' bytes.

@@ -71,11 +71,16 @@ def together(reader: Reader, found: Mapping[str, Opened | DynastashError], *, hi
             except DynastashError as error:
                 failures[name] = error
     if failures:
-        some = "; ".join(f"{name}: {error}" for name, error in list(failures.items())[:3])
-        more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
-        raise PartialError(
-            f"{len(failures)} of {len(found)} secrets could not be had: {some}{more}",
-            failures,
-            hint="nothing was returned; mend or leave out what failed",
-        )
+        raise partial(failures, len(found))
     return secrets
+
+
+def partial(failures: Mapping[str, DynastashError], wanted: int) -> PartialError:
+    """The error for ``failures`` among ``wanted`` secrets, of which none is returned."""
+    some = "; ".join(f"{name}: {error}" for name, error in list(failures.items())[:3])
+    more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
+    return PartialError(
+        f"{len(failures)} of {wanted} secrets could not be had: {some}{more}",
+        failures,
+        hint="nothing was returned; mend or leave out what failed",
+    )

@@ -45,3 +45,30 @@ class TestConcurrentMinistack(ConcurrentStoreContract):
     @pytest.fixture
     def reopen(self, ministack: Engine, table: str) -> Callable[[], Store]:
         return lambda: DynamoDBStore(ministack.transport, table)
+
+
+@pytest.mark.engine
+class TestDirectMinistack(StoreContract):
+    """The same without the SDK."""
+
+    @pytest.fixture
+    def store(self, ministack: Engine) -> Store:
+        return ministack.direct.store()
+
+
+@pytest.mark.engine
+class TestDirectMoto(StoreContract):
+    """The same without the SDK, on a server that closes each connection."""
+
+    @pytest.fixture
+    def store(self, moto: Engine) -> Store:
+        return moto.direct.store()
+
+
+@pytest.mark.engine
+class TestDirectConcurrentMinistack(TestConcurrentMinistack):
+    """Callers that share one pool of connections."""
+
+    @pytest.fixture
+    def reopen(self, ministack: Engine, table: str) -> Callable[[], Store]:
+        return lambda: DynamoDBStore(ministack.direct.transport, table)

@@ -50,6 +50,24 @@ class TestMinistack(KeyProviderContract):
 
 
 @pytest.mark.engine
+class TestDirectMoto(TamperProofKeyProviderContract, KeyProviderContract):
+    """The same without the SDK."""
+
+    @pytest.fixture
+    def keys(self, moto: Engine) -> KeyProvider:
+        return moto.direct.keys()
+
+
+@pytest.mark.engine
+class TestDirectMinistack(TestMinistack):
+    """The same without the SDK."""
+
+    @pytest.fixture
+    def keys(self, ministack: Engine) -> KeyProvider:
+        return ministack.direct.keys()
+
+
+@pytest.mark.engine
 class TestKeyStates:
     """A key that exists and does not serve, as ministack has it; moto goes on using such keys."""
 

@@ -16,12 +16,15 @@ _ATTEMPTS = 3  # somebody else may take the port between our finding it free and
 
 
 @contextlib.contextmanager
-def ministack(directory: Path) -> Iterator[str]:
-    """ministack's endpoint URL: DynamoDB with real isolation, KMS with key states, STS, CloudFormation."""
+def ministack(directory: Path, **variables: str) -> Iterator[str]:
+    """ministack's endpoint URL: DynamoDB with real isolation, KMS with key states, STS, CloudFormation.
+
+    ``variables`` are its further settings: ``AUTH="true"`` lets it enforce IAM policies.
+    """
     with _server(
         directory,
         lambda port: [sys.executable, "-m", "ministack"],
-        lambda port: {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "LOG_LEVEL": "WARNING"},
+        lambda port: {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "LOG_LEVEL": "WARNING", **variables},
     ) as url:
         yield url
 

@@ -1,4 +1,4 @@
-"""Transports that count, fail on cue, or follow a script."""
+"""Transports that count, fail on cue, or follow a script; and the direct one, to any URL."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynastash.aws.base import CallError, Failure, Operation, Transport
+from dynastash.aws.direct.signing import Credentials
+from dynastash.aws.direct.transport import DirectTransport
 from dynastash.aws.flight import ThreadedFlight
 
 
@@ -111,3 +113,20 @@ class ScriptedTransport(Threaded):
     def left(self) -> int:
         """Answers that nobody has asked for yet."""
         return len(self._script)
+
+
+class StaticSource:
+    """Made-up credentials that stay as they are."""
+
+    def __init__(self, access_key: str = "AKIAEXAMPLE", secret_key: str = "secret", token: str | None = None) -> None:
+        self._credentials = Credentials(access_key, secret_key, token)
+
+    def get(self) -> Credentials:
+        return self._credentials
+
+
+def direct(url: str, **options: Any) -> DirectTransport:
+    """The direct transport with every service at ``url``; ``options`` as its constructor has them."""
+    return DirectTransport(
+        options.pop("source", StaticSource()), region="eu-west-1", endpoints=lambda _: url, **options
+    )

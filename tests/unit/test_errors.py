@@ -60,6 +60,7 @@ def test_what_built_in_exceptions_they_also_are() -> None:
     """``except ValueError`` and ``except LookupError`` catch just these."""
     assert {name for name, member in CLASSES.items() if issubclass(member, ValueError)} == {
         "InvalidNameError",
+        "InvalidReferenceError",
         "InvalidArgumentError",
         "ValueTooLargeError",
     }
@@ -67,6 +68,7 @@ def test_what_built_in_exceptions_they_also_are() -> None:
         "NotFoundError",
         "SecretNotFoundError",
         "VersionNotFoundError",
+        "FieldNotFoundError",
     }
     for builtin in (OSError, RuntimeError, TypeError, KeyError, ArithmeticError):
         assert not any(issubclass(member, builtin) for member in CLASSES.values())
@@ -98,11 +100,10 @@ def test_message_and_hint(name: str) -> None:
 
 
 def test_codes() -> None:
-    """Stores and key providers pass on the foreign error's code; others have none."""
+    """Stores, key providers and AWS's other services pass on the foreign error's code; others have none."""
     coded = {name for name, member in CLASSES.items() if hasattr(_made(member), "code")}
-    assert coded == {
-        name for name, member in CLASSES.items() if issubclass(member, (errors.StoreError, errors.KeyProviderError))
-    }
+    foreign = (errors.StoreError, errors.KeyProviderError, errors.ServiceError)
+    assert coded == {name for name, member in CLASSES.items() if issubclass(member, foreign)}
     assert StoreError("x").code is None
     assert errors.StoreUnavailableError("x", code="ThrottlingException").code == "ThrottlingException"
     assert errors.KeyAccessDeniedError("x", code="AccessDeniedException", hint="ask").hint == "ask"
