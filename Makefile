@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-ddblocal lint coverage wheel clean
+.PHONY: help demo test test-ddblocal lint coverage wheel bench bench-quick clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -35,8 +35,14 @@ lint: $(VENV)/.developed ## style, types, the architecture's contracts, the temp
 wheel: $(VENV)/.developed ## build the wheel, install it into an empty environment and run it there
 	sh tests/wheel.sh "$(CURDIR)/$(BIN)/python"
 
+bench: .bench/tools/.installed ## measure dynastash beside its peers, some ten minutes; docs/performance.md says how to read it
+	.bench/tools/bin/python -m bench
+
+bench-quick: .bench/tools/.installed ## the same in a minute, with fewer rounds and smaller tables
+	.bench/tools/bin/python -m bench --quick
+
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .demo .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@echo "making $(VENV)"
@@ -51,3 +57,9 @@ $(VENV)/.developed: pyproject.toml $(VENV)/bin/python
 	@echo "installing dynastash, its tests' AWS emulators and the linters into $(VENV) (some 500 MB)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
+
+.bench/tools/.installed: bench/requirements.txt
+	@echo "making .bench/tools; the peers get environments of their own beside it (some 500 MB)"
+	$(PYTHON) -m venv .bench/tools
+	.bench/tools/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	@touch $@
