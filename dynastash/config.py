@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from dynastash.aws.base import AwsSettings
 from dynastash.errors import ConfigError, InvalidNameError
+from dynastash.frozen import Frozen, field
 from dynastash.models import check_environment
 
 LOCAL: Final = "local"
@@ -40,8 +40,7 @@ CONCURRENCY: Final = 32
 _MOST_CONCURRENCY: Final = 64  # more than that in flight gained nothing when it was measured
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
+class Environment(Frozen, kw_only=True):
     """One environment's settings, resolved.
 
     ``store`` is ``dynamodb`` or ``sqlite``. ``directory`` and ``keyring`` belong to ``sqlite``: where the file and its
@@ -63,8 +62,7 @@ class Environment:
     source: str = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(Frozen):
     """What a file says: ``path`` is None where there is none."""
 
     path: Path | None

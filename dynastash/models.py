@@ -10,12 +10,12 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NoReturn
 
 from dynastash.errors import InvalidArgumentError, InvalidNameError, ValueTooLargeError
+from dynastash.frozen import Frozen, field
 
 AttributeValue = Mapping[str, Any]
 """One attribute in DynamoDB's own notation: ``{"S": "text"}``, ``{"N": "1"}``, ``{"B": b"…"}`` …"""
@@ -106,6 +106,14 @@ class Stage(StrEnum):
     PENDING = "pending"
     PREVIOUS = "previous"
 
+    @classmethod
+    def named(cls, name: Stage | str) -> Stage:
+        """The stage of that name, or :class:`InvalidArgumentError`."""
+        try:
+            return cls(name)
+        except ValueError:
+            raise InvalidArgumentError(f"{_shown(name)} is not a stage", hint=f"use {', '.join(cls)}") from None
+
 
 class State(StrEnum):
     """What a secret's head says of the whole secret."""
@@ -164,8 +172,7 @@ class DataKey(_Hidden):
             raise InvalidArgumentError(f"a data key has 32 bytes, not {len(self._bytes)}")
 
 
-@dataclass(frozen=True, slots=True)
-class WrappedKey:
+class WrappedKey(Frozen):
     """A data key encrypted under a key-encryption key. Public: useless without the provider.
 
     ``key_id`` names the key-encryption key for display; no decision is ever taken on it.
@@ -175,8 +182,7 @@ class WrappedKey:
     key_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Frozen):
     """What a data key is bound to: the encryption context, authenticated and public, seen in CloudTrail.
 
     ``extra`` are the user's own pairs; keys starting ``dynastash:`` are refused.
@@ -230,8 +236,7 @@ def encode(text: str, what: str) -> bytes:
     raise InvalidArgumentError(f"{what} is not valid unicode text")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class Head(Frozen, kw_only=True):
     """A secret's one mutable record: which versions exist, which stages they carry, and its state.
 
     Times named ``_ms`` are milliseconds since the epoch, others seconds. ``rotation`` is the rotation policy in
@@ -271,8 +276,7 @@ class Head:
         return tuple(stage for stage, number in pairs if number == version)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class Version(Frozen, kw_only=True):
     """What is known of one version without opening it.
 
     ``created_by`` is the author's ARN as the writer stated it. ``destroyed_at`` is None while the value exists.
@@ -294,8 +298,7 @@ class Version:
     disabled: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretInfo:
+class SecretInfo(Frozen, kw_only=True):
     """A secret as ``list`` shows it: from its head alone, without opening a version."""
 
     name: str
@@ -315,8 +318,7 @@ class SecretInfo:
     purge_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Secret:
+class Secret(Frozen, kw_only=True):
     """One opened version of a secret. The value is in :attr:`value` and :attr:`text` and in no ``repr``."""
 
     version: Version
@@ -353,8 +355,7 @@ class Secret:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Frozen):
     """Two opened versions of a secret, and in what they differ."""
 
     one: Secret

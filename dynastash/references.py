@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from dynastash.errors import (
@@ -27,6 +26,7 @@ from dynastash.errors import (
     InvalidNameError,
     InvalidReferenceError,
 )
+from dynastash.frozen import Frozen
 from dynastash.models import Plaintext, Stage, check_name, check_version, encode
 
 SCHEME: Final = "dynastash://"
@@ -37,8 +37,7 @@ _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _ESCAPES: Final = re.compile(r"~(?![01])")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Frozen):
     """What is wanted: a secret by its name, one of its versions by number or stage, and perhaps a field of its value.
 
     ``version`` is None where ``stage`` counts. ``field`` is as written: a member's name, or a JSON Pointer.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Protocol
 
+from dynastash.frozen import Frozen
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwsSettings:
+
+class AwsSettings(Frozen, kw_only=True):
     """How to reach an account: each as in the AWS CLI, None where boto3's own chain decides."""
 
     region: str | None = None

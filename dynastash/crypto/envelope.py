@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from dynastash.crypto import aead, padding
@@ -27,6 +26,7 @@ from dynastash.crypto.records import (
 )
 from dynastash.crypto.transcript import length_prefixed, transcript, utf8
 from dynastash.errors import FormatError, IntegrityError
+from dynastash.frozen import replace
 from dynastash.models import MAX_VALUE, AttributeValue, DataKey, Head, Item, Plaintext, State, WrappedKey
 
 _AAD: Final = b"dynastash/v1/aad\x00"

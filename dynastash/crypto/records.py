@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from dynastash.crypto import attributes
@@ -18,6 +17,7 @@ from dynastash.crypto.kdf import SUITE
 from dynastash.crypto.padding import LARGEST, SMALLEST
 from dynastash.crypto.transcript import integer
 from dynastash.errors import FormatError, InvalidNameError, UnsupportedFormatError
+from dynastash.frozen import Frozen, field
 from dynastash.models import (
     MAX_COMMENT,
     AttributeValue,
@@ -47,8 +47,7 @@ def version_key(version: int) -> str:
     return f"v#{version:010d}"
 
 
-@dataclass(frozen=True, slots=True)
-class VersionRecord:
+class VersionRecord(Frozen):
     """A live version, decoded and still sealed. ``item`` is what the MAC covers, unknown attributes included."""
 
     name: str
@@ -63,8 +62,7 @@ class VersionRecord:
     item: Item = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionMetadata:
+class VersionMetadata(Frozen, kw_only=True):
     """What a version's record says in the clear; of a tombstone, what is left of it."""
 
     name: str

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from dynastash.clock import Clock, SystemClock
-from dynastash.errors import (
-    ConflictError,
-    InvalidArgumentError,
-    RollbackError,
-)
-from dynastash.generate import Policy, generate
+from dynastash.errors import ConflictError, InvalidArgumentError, RollbackError
+from dynastash.frozen import replace
 from dynastash.keys.base import KeyProvider
 from dynastash.models import (
     Difference,
@@ -26,19 +22,23 @@ from dynastash.models import (
     check_prefix,
     check_version,
 )
-from dynastash.references import Reference, parse
-from dynastash.stash import inputs, listing, views
-from dynastash.stash.changes import Changes
+from dynastash.stash import views
 from dynastash.stash.highwater import HighWater
-from dynastash.stash.lifecycle import Lifecycle
 from dynastash.stash.reader import Reader
-from dynastash.stash.resolving import resolve
-from dynastash.stash.rewrapping import Rewrapped, RewrappedSecret, rewrap, rewrap_many
-from dynastash.stash.rotating import Rotations
-from dynastash.stash.rotation import Rotator, policy_of, rotation_item
-from dynastash.stash.verify import Verified, verify
-from dynastash.stash.writer import NewVersion, Writer, Written, require_version
 from dynastash.stores.base import Store
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from dynastash.generate import Policy
+    from dynastash.references import Reference
+    from dynastash.stash.changes import Changes
+    from dynastash.stash.lifecycle import Lifecycle
+    from dynastash.stash.rewrapping import Rewrapped, RewrappedSecret
+    from dynastash.stash.rotating import Rotations
+    from dynastash.stash.rotation import Rotator
+    from dynastash.stash.verify import Verified
+    from dynastash.stash.writer import NewVersion, Writer, Written
 
 
 class Stash:
@@ -64,11 +64,8 @@ class Stash:
         self._clock = clock or SystemClock()
         self._store = store
         self._keys = keys
+        self._identity = identity
         self._reader = Reader(check_environment(environment), store, keys, self._clock, seen or HighWater())
-        self._changes = Changes(self._reader, identity)
-        self._writer = Writer(self._reader, self._changes)
-        self._rotations = Rotations(self._reader, self._writer)
-        self._lifecycle = Lifecycle(self._reader, self._changes)
 
     def __repr__(self) -> str:
         return f"<Stash {self.environment}: {self.where}>"
@@ -118,6 +115,8 @@ class Stash:
         Raises :class:`ConflictError` where ``if_version`` does not hold or a rotation is pending,
         :class:`SecretDeletedError`, :class:`SecretDestroyedError`, :class:`ValueTooLargeError`.
         """
+        from dynastash.stash import inputs
+
         new = inputs.new_version(self._clock.now(), value, comment, content_type, expires_at, tags, context)
         return self._put(name, new, if_version=if_version, write_only=write_only, recreate=recreate)
 
@@ -136,6 +135,10 @@ class Stash:
         recreate: bool = False,
     ) -> Version:
         """As :meth:`put`, with a new random value by ``policy``, which the secret carries from then on."""
+        from dynastash.generate import generate
+        from dynastash.stash import inputs
+        from dynastash.stash.rotation import rotation_item
+
         new = inputs.new_version(self._clock.now(), generate(policy), comment, content_type, expires_at, tags, context)
         new = replace(new, rotation=rotation_item(policy))
         return self._put(name, new, if_version=if_version, write_only=write_only, recreate=recreate)
@@ -164,7 +167,7 @@ class Stash:
             check_version(min_version)
         if version is not None:
             opened = self._reader.version(name, check_version(version))
-        elif stage is not None and (wanted := inputs.stage(stage)) is not Stage.CURRENT:
+        elif stage is not None and (wanted := Stage.named(stage)) is not Stage.CURRENT:
             opened = self._reader.staged(name, wanted)
         else:
             opened = self._reader.current(name)
@@ -199,6 +202,9 @@ class Stash:
         All or nothing, as :meth:`get_many`, whose batches it shares; the value of a reference with a field is that
         field's text. Raises :class:`PartialError`, its ``failures`` by reference, or of a single one its own error.
         """
+        from dynastash.references import parse
+        from dynastash.stash.resolving import resolve
+
         if isinstance(references, str):
             raise InvalidArgumentError("references is one text", hint="give a list")
         return resolve(self._reader, [parse(each) if isinstance(each, str) else each for each in references])
@@ -210,6 +216,8 @@ class Stash:
         may not be, and nothing is authenticated. ``verified`` reads each head and checks its seal (one unwrap a
         secret), and raises :class:`PartialError` where one fails.
         """
+        from dynastash.stash import listing
+
         heads = listing.heads(self._reader, check_prefix(prefix))
         if verified:
             heads = listing.verified(self._reader, heads)
@@ -217,6 +225,8 @@ class Stash:
 
     def history(self, name: str) -> Sequence[Version]:
         """Every version of ``name``, oldest first: who, when, why, and the stages. Opens and authenticates nothing."""
+        from dynastash.stash import listing
+
         head, versions = listing.history(self._reader, check_name(name))
         return [views.version(version, head) for version in versions]
 
@@ -228,6 +238,9 @@ class Stash:
         Content type and context come along; an expiry does not. Nothing is taken back: numbers only grow. Refuses
         where another writer comes between, or where ``if_version`` is not the current version.
         """
+        from dynastash.stash import inputs
+        from dynastash.stash.writer import require_version
+
         inputs.expected(if_version)
         check_name(name)
         if version is None:
@@ -254,6 +267,8 @@ class Stash:
 
     def policy(self, name: str) -> Policy | None:
         """The policy by which ``name`` is rotated, or None where it carries none."""
+        from dynastash.stash.rotation import policy_of
+
         return policy_of(self._reader.usable(self._reader.current(check_name(name)), expired=True).head)
 
     def rotate(
@@ -274,6 +289,8 @@ class Stash:
         A step that fails raises :class:`RotationError`; so does dying half-way leave things: the current version is
         still current and the new one is pending. Then :meth:`resume` or :meth:`abort`.
         """
+        from dynastash.stash import inputs
+
         return _written(
             self._rotations.rotate(
                 check_name(name),
@@ -307,6 +324,8 @@ class Stash:
         happens to it by itself, and until then and after it can be undeleted. A secret that is deleted already keeps
         its date; a deleted version has none. Refused while a rotation is pending.
         """
+        from dynastash.stash import inputs
+
         check_name(name)
         if not 0 <= recovery_days <= 3650:
             raise InvalidArgumentError("the recovery window is out of range", hint="give 0 to 3650 days")
@@ -329,6 +348,8 @@ class Stash:
         already is left alone. A deleted secret, and one with a pending rotation, is destroyed like any other. Of
         several versions all are checked before the first one is erased.
         """
+        from dynastash.stash import inputs
+
         check_name(name)
         expected = inputs.expected(if_version)
         if versions is None:
@@ -356,7 +377,7 @@ class Stash:
         check_name(name)
         if keep is None and older_than is None:
             raise InvalidArgumentError("what to prune was not said", hint="give keep or older_than")
-        if (keep is not None and keep < 1) or (older_than is not None and older_than < timedelta(0)):
+        if (keep is not None and keep < 1) or (older_than is not None and older_than.total_seconds() < 0):
             raise InvalidArgumentError("keep is below 1, or older_than below zero")
         before = None if older_than is None else self._clock.now() - int(older_than.total_seconds() * 1000)
         run = self._lifecycle.prunable if dry_run else self._lifecycle.prune
@@ -375,6 +396,8 @@ class Stash:
         Yields each version as it is done. No value is opened; with KMS the data keys never leave it. A version that is
         damaged does not keep the others from being done; its error is raised at the end.
         """
+        from dynastash.stash.rewrapping import rewrap
+
         return rewrap(self._reader, self._changes, check_name(name), at_once=lambda: self._keys.concurrency)
 
     def rewrap_many(self, names: Iterable[str]) -> Iterator[RewrappedSecret]:
@@ -383,6 +406,8 @@ class Stash:
         A secret that cannot be rewrapped, or not all of it, is there with its error. Failures of the store, and a key
         provider that refuses as a whole, are raised.
         """
+        from dynastash.stash.rewrapping import rewrap_many
+
         return rewrap_many(self._reader, self._changes, [check_name(name) for name in names])
 
     def diff(self, name: str, one: int, other: int) -> Difference:
@@ -395,11 +420,41 @@ class Stash:
         Opens every version (one unwrap each), or nothing with ``structure_only``, for auditors without the key: then
         shapes and invariants are checked, and nothing is authenticated.
         """
+        from dynastash.stash.verify import verify
+
         return verify(self._reader, prefix=check_prefix(prefix), structure_only=structure_only)
+
+    # What only writes need is imported by those who write: most processes get one secret and go.
+
+    @cached_property
+    def _changes(self) -> Changes:
+        from dynastash.stash.changes import Changes
+
+        return Changes(self._reader, self._identity)
+
+    @cached_property
+    def _writer(self) -> Writer:
+        from dynastash.stash.writer import Writer
+
+        return Writer(self._reader, self._changes)
+
+    @cached_property
+    def _rotations(self) -> Rotations:
+        from dynastash.stash.rotating import Rotations
+
+        return Rotations(self._reader, self._writer)
+
+    @cached_property
+    def _lifecycle(self) -> Lifecycle:
+        from dynastash.stash.lifecycle import Lifecycle
+
+        return Lifecycle(self._reader, self._changes)
 
     def _put(
         self, name: str, new: NewVersion, *, if_version: int | None, write_only: bool = False, recreate: bool = False
     ) -> Version:
+        from dynastash.stash import inputs
+
         if recreate:
             self._lifecycle.finish(check_name(name))
         return _written(

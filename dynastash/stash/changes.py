@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TypeVar
 
 from dynastash import parallel
@@ -12,6 +11,7 @@ from dynastash.backoff import Backoff
 from dynastash.crypto import envelope, records
 from dynastash.crypto.kdf import DerivedKeys
 from dynastash.errors import ConflictError
+from dynastash.frozen import replace
 from dynastash.models import Head, Item, State
 from dynastash.stash.reader import Reader, Snapshot
 from dynastash.stores.base import Change, HeadMark, RecordKey

@@ -13,7 +13,6 @@ from dynastash.models import (
     MAX_CONTENT_TYPE,
     MAX_VALUE,
     Plaintext,
-    Stage,
     check_pairs,
     check_version,
     encode,
@@ -82,11 +81,3 @@ def _limited(what: str, text: str | None, maximum: int) -> str | None:
     if text is not None and len(encode(text, f"the {what}")) > maximum:
         raise ValueTooLargeError(f"the {what} is too long", hint=f"at most {maximum} bytes")
     return text or None
-
-
-def stage(wanted: Stage | str) -> Stage:
-    """The stage that ``wanted`` names."""
-    try:
-        return Stage(wanted)
-    except ValueError:
-        raise InvalidArgumentError(f"{str(wanted)[:40]!r} is not a stage", hint=f"use {', '.join(Stage)}") from None

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import takewhile
 from typing import Final
 
 from dynastash.crypto import attributes, records
 from dynastash.errors import ConflictError, FormatError, InvalidArgumentError, VersionNotFoundError
+from dynastash.frozen import replace
 from dynastash.models import Head, Item, State, from_seconds
 from dynastash.stash import batches
 from dynastash.stash.changes import Changes

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from dynastash.crypto import records
 from dynastash.crypto.records import VersionMetadata
 from dynastash.errors import DynastashError, FormatError, IntegrityError, PartialError, SecretDestroyedError
+from dynastash.frozen import replace
 from dynastash.models import Head, Item, State
 from dynastash.stash.reader import Inconsistent, Reader, no_secret, outside_prefix
 from dynastash.stores.base import RecordKey

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from dynastash import parallel
@@ -29,6 +28,7 @@ from dynastash.errors import (
     StoreError,
     VersionNotFoundError,
 )
+from dynastash.frozen import Frozen, field, replace
 from dynastash.keys.base import KeyProvider, KeyRequest
 from dynastash.models import DataKey, Head, Item, Plaintext, Stage, State, from_seconds
 from dynastash.stash.highwater import HighWater
@@ -42,8 +42,7 @@ _REREADS: Final = (0.05, 0.1, 0.15)
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Frozen):
     """A secret as the store shows it: shapes checked, nothing authenticated. ``items`` are the versions at hand."""
 
     head: Head
@@ -51,8 +50,7 @@ class Snapshot:
     items: Mapping[int, Item]
 
 
-@dataclass(frozen=True, slots=True)
-class OpenRecord:
+class OpenRecord(Frozen):
     """One version, authenticated and decrypted."""
 
     metadata: records.VersionMetadata
@@ -60,8 +58,7 @@ class OpenRecord:
     keys: DerivedKeys = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Frozen):
     """A version together with a head whose seal was checked. ``sealing`` is the version that the seal is under."""
 
     snapshot: Snapshot

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from dynastash import parallel
 from dynastash.errors import DynastashError, SecretNotFoundError, StoreError
+from dynastash.frozen import replace
 from dynastash.models import Secret, Stage
 from dynastash.references import Reference, field_of
 from dynastash.stash import views

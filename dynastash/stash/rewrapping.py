@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from dynastash import parallel
@@ -18,14 +17,14 @@ from dynastash.errors import (
     StoreError,
     UntrustedKeyError,
 )
+from dynastash.frozen import Frozen
 from dynastash.stash.changes import Changes
 from dynastash.stash.reader import Reader
 from dynastash.stash.unwrapping import key_request
 from dynastash.stores.base import RecordKey
 
 
-@dataclass(frozen=True, slots=True)
-class Rewrapped:
+class Rewrapped(Frozen):
     """What became of one version's wrapped key: the key-encryption keys before and after."""
 
     name: str
@@ -34,8 +33,7 @@ class Rewrapped:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class RewrappedSecret:
+class RewrappedSecret(Frozen):
     """What became of one secret: the versions that were done, and why not all of them were."""
 
     name: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from dynastash.errors import RotationError
+from dynastash.frozen import replace
 from dynastash.generate import Policy
 from dynastash.models import Head, Secret, Stage
 from dynastash.stash import inputs, views

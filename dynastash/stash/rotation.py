@@ -9,11 +9,11 @@ or aborted.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final, Protocol, TypeVar
 
 from dynastash.errors import ConflictError, DynastashError, ExpiredError, FormatError, RotationError
+from dynastash.frozen import Frozen
 from dynastash.generate import Policy, from_item, generate
 from dynastash.models import Head, Item, Plaintext, Secret
 
@@ -21,8 +21,7 @@ _T = TypeVar("_T")
 _POLICY: Final = "policy"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rotation:
+class Rotation(Frozen, kw_only=True):
     """What a rotator is told.
 
     ``version`` is the pending version's number; in the create step, where ``pending`` is still None, the number that

@@ -7,7 +7,6 @@ records do not fit together is read again by its name, with its head before and 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Final, TypeVar
@@ -23,6 +22,7 @@ from dynastash.errors import (
     RollbackError,
     UntrustedKeyError,
 )
+from dynastash.frozen import Frozen, field, replace
 from dynastash.models import DataKey, Head, Item, State
 from dynastash.stash.reader import Reader
 from dynastash.stash.unwrapping import key_request, with_keys
@@ -70,8 +70,7 @@ class Problem(StrEnum):
     """A deleted secret whose recovery window is over, or a rotation pending for more than a day."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Frozen):
     """One thing that is wrong. ``version`` is None where it concerns the head or the whole secret."""
 
     name: str
@@ -80,8 +79,7 @@ class Finding:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Frozen):
     """What was checked of one secret: its name, its live versions and tombstones, and what is wrong."""
 
     name: str
@@ -94,8 +92,7 @@ _OF_ONE_MOMENT: Final = frozenset((Problem.MALFORMED, Problem.UNKNOWN, Problem.E
 """What is wrong with one record alone. Everything else may come of reading while somebody writes."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
+class _Looked(Frozen):
     """One item, looked at by itself. ``number`` is None for the head and for what is neither; ciphertext is gone."""
 
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dynastash import parallel
@@ -11,6 +10,7 @@ from dynastash.crypto import envelope
 from dynastash.crypto.kdf import DerivedKeys
 from dynastash.crypto.records import VersionMetadata
 from dynastash.errors import ConflictError, DynastashError, InvalidArgumentError, SecretDeletedError
+from dynastash.frozen import Frozen, field, replace
 from dynastash.models import MAX_VERSION, Context, Head, Item, Plaintext, State
 from dynastash.stash.changes import Changes
 from dynastash.stash.reader import Reader, Snapshot, no_secret, refuse_destroyed
@@ -19,8 +19,7 @@ _ABSENT: Final = 0
 """What ``if_version`` says to require that there is no such secret."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewVersion:
+class NewVersion(Frozen, kw_only=True):
     """What a new version shall hold, checked. ``tags`` and ``rotation`` are the secret's; None keeps what it has."""
 
     value: Plaintext
@@ -32,8 +31,7 @@ class NewVersion:
     rotation: Item | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Frozen):
     """A version and the head with which it was committed."""
 
     metadata: VersionMetadata

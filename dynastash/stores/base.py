@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from dynastash.frozen import Frozen, field
 from dynastash.models import Item, WrappedKey
 
 
@@ -21,16 +21,14 @@ class RecordKey(NamedTuple):
     record: str
 
 
-@dataclass(frozen=True, slots=True)
-class HeadMark:
+class HeadMark(Frozen):
     """What the head must still say for a change to be committed: its highest version and its write counter."""
 
     last: int
     revision: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Frozen, kw_only=True):
     """One secret's change, all or nothing.
 
     ``head`` replaces the head if that still is as ``expected``; None means that there must be none. ``create`` are

@@ -14,7 +14,6 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from dynastash.backoff import Backoff
@@ -22,6 +21,7 @@ from dynastash.clock import Clock, SystemClock
 from dynastash.crypto import records
 from dynastash.crypto.transcript import transcript
 from dynastash.errors import ConflictError, EnvelopeError, TransferError
+from dynastash.frozen import Frozen
 from dynastash.models import Head, Item
 from dynastash.stash.batches import batches
 from dynastash.stash.verify import violations
@@ -33,8 +33,7 @@ _FORMAT: Final = 1
 _MAX_LINE: Final = 4 << 20  # an item of 400 KB, each byte of it spelled \\u0000
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Frozen):
     """What a backup or a restore went through. ``skipped`` are secrets that the store had already, the same."""
 
     secrets: int
