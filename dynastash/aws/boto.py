@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dynastash._version import __version__
 from dynastash.aws.base import AwsSettings, Operation, Transport
 from dynastash.aws.botoerrors import call_error, configuration_error, no_region
+from dynastash.aws.errors import not_from_aws
 from dynastash.aws.flight import ThreadedFlight
 from dynastash.aws.limits import CONNECT_TIMEOUT, CONNECTIONS, IDENTITY_TIMEOUT, READ_TIMEOUT
 from dynastash.errors import ConfigError, CredentialsError
@@ -208,18 +209,21 @@ class _NotJson(Exception):
 
 
 def _check_body(response_dict: dict[str, Any], **_: object) -> None:
-    """Refuse a success whose body is no JSON object.
+    """Refuse a success whose body is no JSON object, and keep the body of another's error page out of messages.
 
     botocore takes anything for the empty answer, and the empty answer of a transaction means that it was committed:
-    a captive portal's page, or a body cut off at whatever brace, must not.
+    a captive portal's page, or a body cut off at whatever brace, must not. Status 300 counts as a success to it.
     """
-    if response_dict["status_code"] < 300:
-        try:
-            document = json.loads(response_dict["body"])
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):  # out here: the parser's exception holds the body
-            raise _NotJson("the answer is not JSON")
+    status = response_dict["status_code"]
+    try:
+        document = json.loads(response_dict["body"])
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict) and status != 300:
+        return
+    if status <= 300:
+        raise _NotJson("the answer is not JSON")  # out here: the parser's exception holds the body
+    response_dict["body"] = json.dumps({"message": not_from_aws(status)}).encode() if status < 500 else b""
 
 
 if TYPE_CHECKING:

@@ -26,6 +26,8 @@ from dynastash.errors import ConfigError, CredentialsError
 _UNREACHABLE: Final = ("ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError")
 _AMBIGUOUS: Final = ("SSLError", "HTTPClientError", "ConnectionError", "IncompleteReadError", "ResponseParserError")
 
+_UNVERIFIED: Final = ("CERTIFICATE_VERIFY_FAILED", "doesn't match", "subjectAltName")  # the latter two are urllib3's
+
 
 class _Advice(NamedTuple):
     """How to say it. ``{text}`` is botocore's message, ``{option}`` `` --profile NAME``; others are botocore's."""
@@ -164,7 +166,7 @@ def _credentials_refused(
 
 def _unverified(error: Exception) -> ConfigError | None:
     text = str(error)
-    if "CERTIFICATE_VERIFY_FAILED" in text:
+    if any(complaint in text for complaint in _UNVERIFIED):
         return unverified(getattr(error, "kwargs", {}).get("endpoint_url", "AWS"))
     if "No such file" in text or "[X509" in text:
         return no_authorities()

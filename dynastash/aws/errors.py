@@ -154,6 +154,11 @@ def malformed_reply(operation: Operation, message: str = "the answer cannot be r
     return CallError(operation, Failure.AMBIGUOUS, "MalformedReply", message)
 
 
+def not_from_aws(status: int) -> str:
+    """The message for an error answer that is not in AWS's form: nothing of it is shown."""
+    return f"the answer of status {status} is not AWS's"
+
+
 def invalid_configuration(text: str) -> ConfigError:
     """The error for a setting that no client can be made with; ``text`` says which."""
     return ConfigError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import ssl
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -59,55 +58,6 @@ def aws_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class TestCalls:
     """Replies and failures as they come over the wire."""
 
-    def test_requests_and_replies_are_the_apis_own(self) -> None:
-        """Binary goes as bytes both ways; nothing of botocore's stands in a reply; the caller's request stays."""
-        reply = {"Items": [{"blob": {"B": base64.b64encode(b"\xff").decode()}}], "Count": 1}
-        request = {**QUERY, "ExpressionAttributeValues": {":b": {"B": b"\x00\xfe"}}}
-        before = json.dumps(request, default=repr)
-        with canned(Answer(body=json.dumps(reply).encode())) as server:
-            assert transport(server.url).call(Operation.QUERY, request) == {
-                "Items": [{"blob": {"B": b"\xff"}}],
-                "Count": 1,
-            }
-        ((headers, body),) = server.requests
-        assert headers["x-amz-target"] == "DynamoDB_20120810.Query"
-        assert "dynastash/" in headers["user-agent"]
-        assert json.loads(body)["ExpressionAttributeValues"][":b"] == {"B": "AP4="}
-        assert json.dumps(request, default=repr) == before
-
-    @pytest.mark.parametrize(
-        ("answer", "failure", "code"),
-        [
-            (refusal("ThrottlingException"), Failure.THROTTLED, "ThrottlingException"),
-            (refusal("InternalServerError", status=500), Failure.AMBIGUOUS, "InternalServerError"),
-            (Answer(503, b"<html><body>Service Unavailable</body></html>"), Failure.AMBIGUOUS, "503"),
-            (Answer(502, b""), Failure.AMBIGUOUS, "502"),
-            (refusal("ValidationException", "bad"), Failure.REJECTED, "ValidationException"),
-            (Answer(hang_up=True), Failure.AMBIGUOUS, "ConnectionClosedError"),
-            (Answer(200, b"<html>Sign in to the hotel's network</html>"), Failure.AMBIGUOUS, "MalformedReply"),
-            (Answer(200, b'{"Items": [{"name"'), Failure.AMBIGUOUS, "MalformedReply"),
-            (Answer(200, b""), Failure.AMBIGUOUS, "MalformedReply"),
-            (Answer(200, b"[]"), Failure.AMBIGUOUS, "MalformedReply"),
-            (Answer(200, b'{"Items": "x"}'), Failure.AMBIGUOUS, "MalformedReply"),
-            (Answer(200, b'{"Items": [{"a": {"B": "QQ"}}]}'), Failure.AMBIGUOUS, "MalformedReply"),
-            (Answer(200, b'{"Items": 5}'), Failure.AMBIGUOUS, "MalformedReply"),
-            (Answer(200, b'{"Items": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"), Failure.AMBIGUOUS, "MalformedReply"),
-        ],
-        ids=lambda value: repr(value)[:60] if isinstance(value, Answer) else "",
-    )
-    def test_a_bad_answer_is_one_failed_attempt(self, answer: Answer, failure: Failure, code: str) -> None:
-        """Whatever comes back, it is a CallError, and botocore has not tried again by itself."""
-        with canned(answer) as server, pytest.raises(CallError) as caught:
-            transport(server.url).call(Operation.QUERY, QUERY)
-        assert (caught.value.failure, caught.value.code) == (failure, code)
-        assert len(server.requests) == 1
-
-    def test_a_page_instead_of_an_answer_is_not_a_commit(self) -> None:
-        """The answer to a transaction is the empty object: botocore would take anything for that."""
-        put = {"Put": {"TableName": "some-table", "Item": {"name": {"S": "x"}}}}
-        with canned(Answer(200, b"<html></html>")) as server, pytest.raises(CallError):
-            transport(server.url).call(Operation.TRANSACT_WRITE_ITEMS, {"TransactItems": [put]})
-
     def test_the_environment_does_not_bring_other_retries(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Two policies, one inside the other, would multiply."""
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "7")
@@ -115,24 +65,6 @@ class TestCalls:
         with canned(refusal("ThrottlingException")) as server, pytest.raises(CallError):
             transport(server.url).call(Operation.QUERY, QUERY)
         assert len(server.requests) == 1
-
-    def test_a_cancelled_transaction_brings_its_reasons(self) -> None:
-        """One code for each action."""
-        reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}]
-        put = {"Put": {"TableName": "some-table", "Item": {"name": {"S": "x"}}}}
-        with (
-            canned(refusal("TransactionCanceledException", "Transaction cancelled", CancellationReasons=reasons)) as s,
-            pytest.raises(CallError) as caught,
-        ):
-            transport(s.url).call(Operation.TRANSACT_WRITE_ITEMS, {"TransactItems": [put, put]})
-        assert caught.value.reasons == ("None", "ConditionalCheckFailed")
-
-    def test_nobody_listens(self) -> None:
-        """A refused connection is no network."""
-        with pytest.raises(CallError) as caught:
-            transport(f"http://127.0.0.1:{free_port()}").call(Operation.QUERY, QUERY)
-        assert caught.value.failure is Failure.UNREACHABLE
-        assert "127.0.0.1" in caught.value.message
 
     def test_a_request_that_botocore_refuses_is_not_shown(self) -> None:
         """Its validation error would print the request, at every depth of the exception's chain."""
@@ -143,11 +75,6 @@ class TestCalls:
         assert "hunter2" not in str(caught.value)
         assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__
-
-    def test_expired_credentials(self) -> None:
-        """The session's own, found out by the answer."""
-        with canned(refusal("ExpiredTokenException")) as server, pytest.raises(CredentialsError, match="expired"):
-            transport(server.url).call(Operation.QUERY, QUERY)
 
     def test_threads_share_one_client(self) -> None:
         """Making clients from several threads is what boto3's sessions forbid."""
@@ -201,70 +128,6 @@ class TestSecrecy:
             transport(server.url).call(Operation.DECRYPT, {"CiphertextBlob": b"x"})
         assert caught.value.__cause__ is None
         assert base64.b64encode(DATA_KEY).decode() not in str(caught.value) + caplog.text
-
-
-class TestTls:
-    """Certificates are always verified."""
-
-    @pytest.fixture
-    def certificate(self, tmp_path: Path) -> Path:
-        """A self-signed certificate for 127.0.0.1, its key in the same file."""
-        import ipaddress
-
-        from cryptography import x509
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-        now = datetime.now(UTC)
-        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        certificate = (
-            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(address, critical=False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        path = tmp_path / "server.pem"
-        path.write_bytes(
-            certificate.public_bytes(serialization.Encoding.PEM)
-            + key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return path
-
-    @pytest.fixture
-    def context(self, certificate: Path) -> ssl.SSLContext:
-        """The server's side."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        return context
-
-    def test_an_unknown_authority_is_refused(self, context: ssl.SSLContext) -> None:
-        """At once and with the way out: no patience mends it."""
-        with canned(Answer(), tls=context) as server, pytest.raises(ConfigError, match="cannot be verified") as caught:
-            transport(server.url).call(Operation.QUERY, QUERY)
-        assert "AWS_CA_BUNDLE" in (caught.value.hint or "")
-
-    def test_the_users_own_authority_is_taken(
-        self, context: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """AWS_CA_BUNDLE means what it means to boto3."""
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
-        with canned(Answer(body=b'{"Count": 3}'), tls=context) as server:
-            assert transport(server.url).call(Operation.QUERY, QUERY) == {"Count": 3}
-
-    def test_a_missing_bundle_is_named(
-        self, context: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Not as an SSL error that is tried again for half a minute."""
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "missing.pem"))
-        with canned(Answer(), tls=context) as server, pytest.raises(ConfigError) as caught:
-            transport(server.url).call(Operation.QUERY, QUERY)
-        assert "AWS_CA_BUNDLE" in (caught.value.hint or "")
 
 
 class TestSettings:
@@ -436,39 +299,6 @@ class TestRole:
 
 class TestIdentity:
     """Who writes, for the record's author."""
-
-    def test_sts_says_it_once(self) -> None:
-        """The ARN is kept."""
-        with canned(sts("GetCallerIdentity", "<Arn>arn:aws:iam::123456789012:user/ada</Arn>")) as server:
-            caller = transport(server.url)
-            identity = Identity(caller)
-            assert identity() == identity() == "arn:aws:iam::123456789012:user/ada"
-        assert len(server.requests) == 1
-
-    @pytest.mark.parametrize(
-        "answer",
-        [
-            Answer(403, b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"),
-            Answer(403, b"<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>"),
-            Answer(500, b""),
-            Answer(hang_up=True),
-            Answer(200, b"<html></html>"),
-            sts("GetCallerIdentity", "<Account>123456789012</Account>"),
-            sts("GetCallerIdentity", "<Arn></Arn>"),
-        ],
-        ids=["denied", "expired", "broken", "cut", "page", "without", "empty"],
-    )
-    def test_without_sts_the_access_key_stands_in(self, answer: Answer) -> None:
-        """No put fails for its author's name, and nobody waits for it again."""
-        with canned(answer) as server:
-            caller = transport(server.url)
-            identity = Identity(caller)
-            assert identity() == identity() == "access-key/AKIAEXAMPLE"
-        assert len(server.requests) == 1
-
-    def test_without_a_network_the_access_key_stands_in(self) -> None:
-        """STS out of reach, as in a private subnet."""
-        assert Identity(transport(f"http://127.0.0.1:{free_port()}"))() == "access-key/AKIAEXAMPLE"
 
     def test_without_credentials_there_is_nobody(self) -> None:
         """Then nothing else will work either."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from dynastash.aws.base import CallError, Failure, Operation
 from dynastash.aws.direct.http1 import Response
-from dynastash.aws.errors import answered, malformed_reply, refuses_time
+from dynastash.aws.errors import answered, malformed_reply, not_from_aws, refuses_time
 from dynastash.errors import CredentialsError
 
 _TARGETS: Final = {"dynamodb": "DynamoDB_20120810", "kms": "TrentService"}
@@ -181,7 +181,7 @@ def _phrase(status: int) -> str:
     from http import HTTPStatus
 
     try:
-        return HTTPStatus(status).phrase if status >= 500 else f"the answer of status {status} is not AWS's"
+        return HTTPStatus(status).phrase if status >= 500 else not_from_aws(status)
     except ValueError:
         return ""
 
