@@ -33,6 +33,8 @@
     │  └─ StoreUnavailableError    throttled, out of reach, busy, full
     ├─ PartialError                .failures: name → error; nothing was returned
     ├─ RotationError               .step
+    ├─ CommandError                a program that cannot be started
+    │  └─ CommandNotFoundError
     ├─ ServiceError                an AWS service beside the store and the key; .code: the AWS error code
     │  ├─ ServiceAccessDeniedError
     │  └─ ServiceUnavailableError  throttled or out of reach
@@ -246,6 +248,14 @@ class ServiceAccessDeniedError(ServiceError):
 
 class ServiceUnavailableError(ServiceError):
     """The service is throttled or out of reach."""
+
+
+class CommandError(DynastashError):
+    """A program that was to be run is there and cannot be started."""
+
+
+class CommandNotFoundError(CommandError):
+    """There is no program of this name."""
 
 
 class TransferError(DynastashError):

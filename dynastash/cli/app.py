@@ -19,6 +19,7 @@ from dynastash.errors import DynastashError
 _SECTIONS: Final = {
     "Secrets": ("put", "get", "list", "history", "diff", "generate", "rotate", "rollback"),
     "Their end": ("delete", "undelete", "destroy", "prune"),
+    "Use": ("run",),
     "Operate": ("deploy", "doctor", "verify", "rewrap", "export", "import", "env", "completion"),
 }
 _MODULES: Final = {
@@ -30,6 +31,7 @@ _MODULES: Final = {
     "rotate": "rotation",
     "rollback": "rotation",
     **dict.fromkeys(("delete", "undelete", "destroy", "prune", "diff"), "lifecycle"),
+    "run": "run",
     "verify": "verify",
     "rewrap": "verify",
     "export": "transfer",

@@ -12,6 +12,8 @@ code meaning
 6    conflict: the version is not the expected one, a rotation is pending, the secret is deleted, destroyed or expired
 7    unavailable: throttled, no network, a disabled key, a busy or full disk
 8    partial: some of the secrets asked for could not be had, so none was returned
+126  `run`: the command is there and cannot be started
+127  `run`: there is no such command
 130  interrupted
 141  the reader of our output went away
 ==== ===========================================================================================================
@@ -32,6 +34,8 @@ INTEGRITY: Final = 5
 CONFLICT: Final = 6
 UNAVAILABLE: Final = 7
 PARTIAL: Final = 8
+NOT_EXECUTABLE: Final = 126
+NO_COMMAND: Final = 127
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
@@ -55,6 +59,8 @@ _CODES: Final[dict[type[errors.DynastashError], int]] = {
     errors.StoreAccessDeniedError: DENIED,
     errors.StoreUnavailableError: UNAVAILABLE,
     errors.PartialError: PARTIAL,
+    errors.CommandError: NOT_EXECUTABLE,
+    errors.CommandNotFoundError: NO_COMMAND,
     errors.ServiceAccessDeniedError: DENIED,
     errors.ServiceUnavailableError: UNAVAILABLE,
     errors.DeployAccessDeniedError: DENIED,

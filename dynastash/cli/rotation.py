@@ -22,6 +22,7 @@ from dynastash.cli.options import (
 )
 from dynastash.cli.output import say
 from dynastash.cli.policy import policy_options, take_policy
+from dynastash.cli.program import ProgramCommand
 from dynastash.cli.put import details_from, report
 from dynastash.errors import RotationError
 from dynastash.generate import Password, Policy
@@ -53,25 +54,10 @@ def generate_command(settings: Settings, name: str, **given: Any) -> None:
     report(settings, stash, "generated", version, note=f" ({policy.describe()})")
 
 
-class RotateCommand(Command):
-    """Takes PROGRAM behind -- only: its own options must not be taken for ours, nor an empty one for none."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        given = list(args)
-        rest = super().parse_args(ctx, args)
-        if not ctx.resilient_parsing:
-            program = ctx.params["program"]
-            behind = given[given.index("--") + 1 :] if "--" in given else []
-            if list(program) != behind:
-                raise Usage("PROGRAM does not stand behind --", "write `dynastash rotate NAME -- PROGRAM ARG ...`")
-            if "--" in given and not program:
-                raise Usage("there is no PROGRAM behind --", "leave out -- where no program has to be told")
-        return rest
-
-
 @click.command(
     "rotate",
-    cls=RotateCommand,
+    cls=ProgramCommand,
+    usage="dynastash rotate NAME -- PROGRAM ARG ...",
     examples=(
         "dynastash rotate app1/api/token",
         "dynastash rotate app1/db/password --length 40 -- ./set-db-password",
