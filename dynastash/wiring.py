@@ -77,17 +77,13 @@ def _open_sqlite(environment: Environment) -> Stash:
 
 
 def _open_aws(environment: Environment, session: Any) -> Stash:
-    from dynastash.aws.boto import BotoTransport, make_session
+    from dynastash.aws.choose import open_transport
     from dynastash.aws.identity import Identity
     from dynastash.keys.kms import KmsKeys
     from dynastash.stash.api import Stash
     from dynastash.stores.dynamodb import DynamoDBStore
 
-    transport = BotoTransport(
-        session if session is not None else make_session(environment.aws),
-        region=environment.aws.region,
-        endpoint_url=environment.aws.endpoint_url,
-    )
+    transport = open_transport(environment.aws, session)
     store = DynamoDBStore(transport, environment.table)
     return Stash(
         environment.name,

@@ -11,13 +11,15 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from dynastash.aws.base import AwsSettings
+from dynastash.aws.base import AwsSettings, Transport
 from dynastash.aws.direct.handover import HandOver
 from dynastash.aws.direct.plan import Plan, plan
 from dynastash.aws.instrumented import instrumented
 from dynastash.errors import ConfigError
 
 if TYPE_CHECKING:
+    import boto3
+
     from dynastash.aws.direct.credentials.base import CredentialSource
 
 VARIABLE: Final = "DYNASTASH_TRANSPORT"
@@ -32,6 +34,30 @@ class Choice:
         self.transport = transport
         self.reason = reason
         self.plan = plan
+
+
+def open_transport(settings: AwsSettings, session: boto3.Session | None = None) -> Transport:
+    """The transport for ``settings``; with a ``session``, boto3's on it, whatever ``DYNASTASH_TRANSPORT`` says.
+
+    Raises :class:`ConfigError`.
+    """
+    found = choose(settings).plan if session is None else None
+    if found is None:
+        from dynastash.aws.boto import BotoTransport, make_session
+
+        return BotoTransport(
+            make_session(settings) if session is None else session,
+            region=settings.region,
+            endpoint_url=settings.endpoint_url,
+        )
+    from dynastash.aws.direct.transport import DirectTransport
+
+    tls = None
+    if found.ca_bundle is not None:
+        from dynastash.aws.direct.tls import TlsSettings
+
+        tls = TlsSettings(found.ca_bundle)
+    return DirectTransport(found.source, region=found.region, endpoints=found.endpoints, tls=tls)
 
 
 def choose(settings: AwsSettings, variables: Mapping[str, str] | None = None) -> Choice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from _thread import allocate_lock
 from collections.abc import Callable
@@ -27,7 +28,7 @@ class Renewing:
     source that is asked from then on: it knows more ways, or how to complain.
     """
 
-    __slots__ = ("_fetch", "_lease", "_lock", "_not_before", "_now", "_other", "_otherwise")
+    __slots__ = ("_fetch", "_lease", "_lock", "_not_before", "_now", "_other", "_otherwise", "_process")
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Renewing:
         self._fetch = fetch
         self._otherwise = otherwise
         self._now = now
+        self._process = os.getpid()
         self._lock = allocate_lock()
         self._lease: Lease | None = None
         self._other: CredentialSource | None = None
@@ -59,6 +61,9 @@ class Renewing:
         need = self._need()
         if need is None:
             return self._held()
+        if self._process != os.getpid():  # forked: the lock may be held by a thread that exists in the parent only
+            self._process = os.getpid()
+            self._lock = allocate_lock()
         if not self._lock.acquire(blocking=need):
             return self._held()
         try:
