@@ -20,7 +20,7 @@ _SECTIONS: Final = {
     "Secrets": ("put", "get", "list", "history", "diff", "generate", "rotate", "rollback"),
     "Their end": ("delete", "undelete", "destroy", "prune"),
     "Use": ("run",),
-    "Operate": ("deploy", "doctor", "verify", "rewrap", "export", "import", "env", "completion"),
+    "Operate": ("deploy", "doctor", "audit", "verify", "rewrap", "export", "import", "env", "completion"),
 }
 _MODULES: Final = {
     "put": "put",
@@ -38,6 +38,7 @@ _MODULES: Final = {
     "import": "transfer",
     "deploy": "deploy",
     "doctor": "doctor",
+    "audit": "audit",
     "env": "environment",
     "completion": "completion",
 }
