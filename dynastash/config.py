@@ -8,14 +8,18 @@ machine, and every other name means the table and the key that ``dynastash deplo
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from dynastash import directories
 from dynastash.aws.base import AwsSettings
 from dynastash.errors import ConfigError, InvalidNameError
 from dynastash.frozen import Frozen, field
 from dynastash.models import check_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOCAL: Final = "local"
 """The environment without any configuration."""
@@ -43,7 +47,7 @@ _MOST_CONCURRENCY: Final = 64  # more than that in flight gained nothing when it
 class Environment(Frozen, kw_only=True):
     """One environment's settings, resolved.
 
-    ``store`` is ``dynamodb`` or ``sqlite``. ``directory`` and ``keyring`` belong to ``sqlite``: where the file and its
+    ``store`` is ``dynamodb`` or ``sqlite``. ``location`` and ``keyring`` belong to ``sqlite``: where the file and its
     key stand, and whether the key stands in the operating system's keyring instead. ``state`` is the file that keeps
     the high-water marks, or None. ``concurrency`` is how many calls to KMS may be in flight at once. ``source`` says
     where the environment was defined: a file's path, or ``default``.
@@ -55,11 +59,18 @@ class Environment(Frozen, kw_only=True):
     table: str = ""
     key: str = ""
     trusted_keys: tuple[str, ...] = ()
-    directory: Path = field(default_factory=Path)
+    location: str = ""
     keyring: bool = False
     state: Path | None = None
     concurrency: int = CONCURRENCY
     source: str = "default"
+
+    @property
+    def directory(self) -> Path:
+        """``location`` as a path."""
+        from pathlib import Path
+
+        return Path(self.location)
 
 
 class Configuration(Frozen):
@@ -77,10 +88,13 @@ class Configuration(Frozen):
 def load(directory: Path | None = None, variables: Mapping[str, str] | None = None) -> Configuration:
     """Find and read the configuration file for ``directory`` (default: the working directory)."""
     variables = os.environ if variables is None else variables
-    path = _find(directory or _working_directory(), variables)
-    if path is None:
+    found = _find(str(directory or _working_directory()), variables)
+    if found is None:
         return Configuration(None, LOCAL, {})
     import tomllib
+    from pathlib import Path
+
+    path = Path(found)
 
     text = ""
     try:
@@ -118,7 +132,7 @@ def resolve(
         raise ConfigError(f"{unknown[0]} is not a setting", hint=_KNOWN)
     for key in ("path", "state"):
         if configuration.path is not None and key in settings:  # relative to the file; an absolute path stays
-            settings[key] = str(configuration.path.parent / Path(settings[key]).expanduser())
+            settings[key] = os.path.join(configuration.path.parent, os.path.expanduser(settings[key]))
     if variables.get(_STATE):
         settings["state"] = variables[_STATE]
     store = given.get("store") or settings.get("store") or ("sqlite" if name == LOCAL else "dynamodb")
@@ -182,11 +196,11 @@ def _sqlite(name: str, settings: Mapping[str, Any], source: str, variables: Mapp
             f"environment {name} is on this machine and takes no KMS key",
             hint='remove key, or write key = "keyring" to keep its key in the operating system\'s keyring',
         )
-    directory = Path(settings["path"]).expanduser() if settings.get("path") else _data_directory(variables)
+    directory = os.path.expanduser(settings["path"]) if settings.get("path") else _data_directory(variables)
     return Environment(
         name=name,
         store="sqlite",
-        directory=directory.absolute(),  # the process may change its working directory later
+        location=_absolute(directory),
         keyring=settings.get("key") == "keyring",
         state=_state(settings),
         source=source,
@@ -194,53 +208,65 @@ def _sqlite(name: str, settings: Mapping[str, Any], source: str, variables: Mapp
 
 
 def _state(settings: Mapping[str, Any]) -> Path | None:
-    return Path(settings["state"]).expanduser().absolute() if settings.get("state") else None
+    if not settings.get("state"):
+        return None
+    from pathlib import Path
+
+    return Path(_absolute(os.path.expanduser(settings["state"])))
 
 
-def _working_directory() -> Path:
+def _absolute(path: str) -> str:
+    """``path`` from the root: the process may change its working directory later."""
+    return os.path.join(os.getcwd(), path) if not os.path.isabs(path) else path
+
+
+# Paths are text up to here, because pathlib is slow to import and most commands need no more than this.
+
+
+def _working_directory() -> str:
     try:
-        return Path.cwd()
+        return os.getcwd()
     except OSError:  # it was removed under us, or may not be read
-        return Path("/")
+        return "/"
 
 
-def _find(directory: Path, variables: Mapping[str, str]) -> Path | None:
+def _find(directory: str, variables: Mapping[str, str]) -> str | None:
     if named := variables.get("DYNASTASH_CONFIG"):
-        path = Path(named).expanduser()
-        if not path.is_file():
+        path = os.path.expanduser(named)
+        if not _is_file(path):
             raise ConfigError(f"DYNASTASH_CONFIG names {path}, which is not a file", hint="unset it or mend the path")
-        return path.absolute()
-    for parent in (directory, *directory.parents):
-        if _is_file(path := parent / FILE_NAME):
+        return _absolute(path)
+    parent = directory
+    while True:
+        if _is_file(path := os.path.join(parent, FILE_NAME)):
             _check_owner(path, directory)
             return path
-    import platformdirs
-
-    path = platformdirs.user_config_path("dynastash") / FILE_NAME
+        if parent == (above := os.path.dirname(parent)):
+            break
+        parent = above
+    path = os.path.join(directories.user_config(), FILE_NAME)
     return path if _is_file(path) else None
 
 
-def _is_file(path: Path) -> bool:
+def _is_file(path: str) -> bool:
     try:
-        return path.is_file()
-    except OSError:  # a parent that we may pass through and not look into
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):  # also of a parent that we may pass through and not look into
         return False
 
 
-def _check_owner(path: Path, directory: Path) -> None:
+def _check_owner(path: str, directory: str) -> None:
     """Refuse a file that somebody else left in a parent such as /tmp: it says where secrets go."""
-    if path.stat().st_uid not in (0, os.geteuid(), directory.stat().st_uid):
+    if os.stat(path).st_uid not in (0, os.geteuid(), os.stat(directory).st_uid):
         raise ConfigError(
             f"{path} belongs to another user", hint=f"if you trust it, say so with DYNASTASH_CONFIG={path}"
         )
 
 
-def _data_directory(variables: Mapping[str, str]) -> Path:
+def _data_directory(variables: Mapping[str, str]) -> str:
     if named := variables.get("DYNASTASH_DATA"):
-        return Path(named).expanduser()
-    import platformdirs
-
-    return platformdirs.user_data_path("dynastash")
+        return os.path.expanduser(named)
+    return directories.user_data()
 
 
 def _checked(path: Path, document: Mapping[str, Any]) -> Configuration:

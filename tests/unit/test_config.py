@@ -45,7 +45,7 @@ class TestWhichFile:
         """A directory of the user's own."""
         environment = resolve(variables={})
         assert environment == Environment(
-            name="local", store="sqlite", directory=home / ".local" / "share" / "dynastash", source="default"
+            name="local", store="sqlite", location=str(home / ".local" / "share" / "dynastash"), source="default"
         )
         assert load(variables={}) == Configuration(None, "local", {})
         assert resolve_all(load(variables={}), {}) == [environment]
@@ -96,13 +96,14 @@ class TestWhichFile:
         """As in /tmp: it would say where secrets go. Root's, one's own and the directory's owner's are taken."""
         path = write(home / "work" / "dynastash.toml", 'default = "evil"')
         owners = {path: 4711, home / "work" / "deep": 1000}
-        stat = Path.stat
+        stat = os.stat
 
-        def owned(self: Path, **given: Any) -> os.stat_result:
-            found = stat(self, **given)
-            return os.stat_result((*found[:4], owners[self], *found[5:10])) if self in owners else found
+        def owned(path: Any, **given: Any) -> os.stat_result:
+            found = stat(path, **given)
+            owner = owners.get(Path(path)) if isinstance(path, str) else None
+            return os.stat_result((*found[:4], owner, *found[5:10])) if owner is not None else found
 
-        monkeypatch.setattr(Path, "stat", owned)
+        monkeypatch.setattr(os, "stat", owned)
         monkeypatch.setattr(os, "geteuid", lambda: 1000)
         with pytest.raises(ConfigError, match="belongs to another user") as caught:
             load(variables={})

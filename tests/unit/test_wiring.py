@@ -230,7 +230,7 @@ def test_the_plugins_fixture_is_an_empty_stash(dynastash_stash: dynastash.Stash)
 
 def test_an_environment_can_be_opened_as_it_is(tmp_path: Path) -> None:
     """For whoever has settings of their own."""
-    environment = Environment(name="mine", store="sqlite", directory=tmp_path / "mine")
+    environment = Environment(name="mine", store="sqlite", location=str(tmp_path / "mine"))
     stash = open_environment(environment)
     stash.put("n", b"x")
     assert re.fullmatch(r"<Stash mine: .*/mine/mine\.db>", repr(stash))
