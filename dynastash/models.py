@@ -50,13 +50,18 @@ def check_environment(environment: str) -> str:
 
 def check_name(name: str) -> str:
     """Return ``name`` unchanged, or raise :class:`InvalidNameError`. Names are public: they stand in CloudTrail."""
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not _SECRET.fullmatch(name) or _dotted(name):
+    if not isinstance(name, str) or not is_name(name):
         raise InvalidNameError(
             f"{_shown(name)} is not a name for a secret",
             hint="use letters, digits and _ . @ + = : - in segments joined by /, starting with a letter or digit, "
             f"at most {MAX_NAME} characters, no segment . or ..",
         )
     return name
+
+
+def is_name(text: str) -> bool:
+    """Whether ``text`` can name a secret."""
+    return 0 < len(text) <= MAX_NAME and _SECRET.fullmatch(text) is not None and not _dotted(text)
 
 
 def check_version(version: int) -> int:

@@ -8,9 +8,13 @@ def main() -> None:
     import sys
 
     try:
-        from dynastash.cli.app import run
+        from dynastash.cli import quick
 
-        code = run(sys.argv[1:])
+        code = quick.run(sys.argv[1:])
+        if code is None:
+            from dynastash.cli.app import run
+
+            code = run(sys.argv[1:])
     except KeyboardInterrupt:  # Ctrl-C while modules were still being imported, or on the way out
         code = 130
     sys.exit(code)

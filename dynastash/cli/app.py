@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import sys
 from importlib import import_module
 from typing import Any, Final, NoReturn
 
@@ -14,7 +12,7 @@ from dynastash._version import __version__
 from dynastash.cli import exits, output
 from dynastash.cli.command import Command, GlobalOption, write_options
 from dynastash.cli.options import Settings, Usage, with_globals
-from dynastash.errors import DynastashError
+from dynastash.cli.outcome import outcome
 
 _SECTIONS: Final = {
     "Secrets": ("put", "get", "list", "history", "diff", "generate", "rotate", "rollback"),
@@ -43,7 +41,6 @@ _MODULES: Final = {
     "completion": "completion",
 }
 _LONGEST_MESSAGE: Final = 300
-_OUTPUT_FAILURES: Final = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
 COMPLETE: Final = "_DYNASTASH_COMPLETE"
 """The variable by which a shell's completion script asks for completions (:mod:`dynastash.cli.completion`)."""
 
@@ -157,6 +154,10 @@ def run(arguments: list[str]) -> int:
 
         return answer(app, os.environ[COMPLETE])
     settings = Settings()
+    return outcome(lambda: _invoke(arguments, settings), settings)
+
+
+def _invoke(arguments: list[str], settings: Settings) -> int:
     try:
         # Not app.main(): it would end the process by itself when the reader of our output goes away.
         with app.make_context("dynastash", list(arguments), obj=settings) as context:
@@ -164,30 +165,11 @@ def run(arguments: list[str]) -> int:
         return exits.OK
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt, EOFError):  # EOFError: Ctrl-D at a question
-        output.end_line()
-        return exits.INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has seen enough
-        output.abandon(sys.stdout)
-        return exits.BROKEN_PIPE
+    except click.Abort:
+        raise KeyboardInterrupt from None
     except click.ClickException as error:
         output.complain(*_usage(error))
         return exits.USAGE
-    except DynastashError as error:
-        output.complain_of(error, hint=settings.advice(error.hint), verbose=settings.verbose)
-        return exits.code_of(error)
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in _OUTPUT_FAILURES and error.filename is None:
-            output.abandon(sys.stdout)  # click's own help could not be written
-            output.complain(f"the output could not be written: {error.strerror}", "free some space")
-            return exits.OTHER
-        output.complain(
-            f"unexpected {type(error).__name__}; this is a defect of dynastash",
-            "please report it, with what `-v` shows in addition",
-        )
-        if settings.verbose:
-            _show_where(error)
-        return exits.OTHER
 
 
 def _usage(error: click.ClickException) -> tuple[str, str | None]:
@@ -206,11 +188,3 @@ def _usage(error: click.ClickException) -> tuple[str, str | None]:
     if message[1:2].islower():
         message = message[:1].lower() + message[1:]
     return message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}…", hint
-
-
-def _show_where(error: Exception) -> None:
-    """The lines of code on the way to a defect, without the exception's text, which could quote a value."""
-    import traceback
-
-    for frame in traceback.extract_tb(error.__traceback__):
-        output.say(f"  {frame.filename}:{frame.lineno} in {frame.name}")

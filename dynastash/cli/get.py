@@ -9,7 +9,8 @@ import click
 from dynastash.cli.command import Command, OwnOption
 from dynastash.cli.options import SecretName, Settings, Usage, Whole, common
 from dynastash.cli.output import emit, say, secret_data, write_value
-from dynastash.errors import InvalidArgumentError, SecretNotFoundError
+from dynastash.cli.quick import show_value
+from dynastash.errors import SecretNotFoundError
 from dynastash.models import Secret, Stage
 from dynastash.references import SCHEME, check_field, parse
 
@@ -86,11 +87,8 @@ def get_command(
         _write_public_key(settings, secret)
     elif settings.output != "table":
         emit(secret_data(secret), settings.output)
-    elif not write_value(secret.value, raw=raw):
-        raise InvalidArgumentError(
-            f"version {secret.number} of {secret.name} is binary or has control characters, and this is a terminal",
-            hint="redirect the output into a file or a pipe, or add --raw",
-        )
+    else:
+        show_value(secret, raw=raw)
 
 
 def _get(

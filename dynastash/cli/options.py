@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -13,12 +12,11 @@ import click
 
 from dynastash.cli.command import GlobalOption, OwnOption
 from dynastash.cli.output import FORMATS, quoted
+from dynastash.cli.settings import OVERRIDES
+from dynastash.cli.settings import Settings as Settings
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-
-    from dynastash.config import Environment
-    from dynastash.stash.api import Stash
 
     _ParamType = click.ParamType[Any, Any]
 else:
@@ -26,59 +24,6 @@ else:
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_OVERRIDES: Final = ("region", "profile", "role_arn", "endpoint_url", "table", "key", "concurrency")
-
-
-@dataclass
-class Settings:
-    """The global options of one invocation."""
-
-    env: str | None = None
-    output: str = "table"
-    verbose: bool = False
-    overrides: dict[str, str] = field(default_factory=dict)
-    _chosen: Environment | None = None
-    _defined: list[str] = field(default_factory=list)
-
-    def take(self, given: dict[str, Any]) -> None:
-        """Let what was given last win."""
-        self.env = given.get("env") or self.env
-        self.output = given.get("output") or self.output
-        self.verbose = given.get("verbose") or self.verbose
-        self.overrides |= {key: given[key] for key in _OVERRIDES if given.get(key)}
-
-    def environment(self) -> Environment:
-        """The environment that the options, the variables and the file choose."""
-        from dynastash.config import load, resolve
-
-        configuration = load()
-        self._defined = configuration.names() if configuration.path is not None else []
-        self._chosen = resolve(self.env, configuration=configuration, overrides={**self.overrides})
-        return self._chosen
-
-    def advice(self, hint: str | None) -> str | None:
-        """``hint`` with its commands as they must be typed here, and a word on a name that is defined nowhere."""
-        if hint is None or self._chosen is None:
-            return hint
-        name = self._chosen.name
-        hint = hint.replace("dynastash deploy ENV", f"dynastash deploy {name}")
-        if self.env is not None:
-            hint = re.sub(r"`dynastash (?!deploy )", f"`dynastash -e {name} ", hint)
-        if self._defined and name not in self._defined:
-            hint = f"{hint}; the configuration defines {', '.join(self._defined)}, and not {name}"
-        return hint
-
-    def stash(self) -> Stash:
-        """Open it."""
-        from dynastash.cli.output import say
-        from dynastash.wiring import open_environment
-
-        environment = self.environment()
-        stash = open_environment(environment)
-        if self.verbose:
-            where = "not configured" if environment.source == "default" else environment.source
-            say(f"environment {stash.environment} ({where}): {stash.where}, key {stash.key}")
-        return stash
 
 
 class Usage(click.UsageError):
@@ -227,7 +172,7 @@ def common(command: _F) -> _F:
     def invoke(*args: Any, **given: Any) -> Any:
         settings = click.get_current_context().ensure_object(Settings)
         settings.take(given)
-        for name in ("env", "output", "verbose", *_OVERRIDES):
+        for name in ("env", "output", "verbose", *OVERRIDES):
             given.pop(name, None)
         return command(*args, settings=settings, **given)
 

@@ -54,6 +54,12 @@ CODES = {
     errors.DeployAccessDeniedError: 4,
     errors.DeployUnavailableError: 7,
     errors.TransferError: 1,
+    errors.InvalidReferenceError: 2,
+    errors.FieldNotFoundError: 3,
+    errors.ServiceError: 1,
+    errors.ServiceAccessDeniedError: 4,
+    errors.ServiceUnavailableError: 7,
+    errors.PolicyError: 1,
 }
 
 

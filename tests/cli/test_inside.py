@@ -201,10 +201,12 @@ def test_console_script(cli: Cli, monkeypatch: pytest.MonkeyPatch, capfdbinary: 
     def interrupted(arguments: list[str]) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dynastash.cli.app.run", interrupted)
-    with pytest.raises(SystemExit) as caught:
-        main()
-    assert caught.value.code == 130
+    for path in ("dynastash.cli.app.run", "dynastash.cli.quick.run"):
+        monkeypatch.setattr(path, interrupted)
+        monkeypatch.setattr(sys, "argv", ["dynastash", "list"])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert caught.value.code == 130
 
 
 @pytest.mark.parametrize("agreed", [True, False])

@@ -1,0 +1,66 @@
+"""What the global options of one invocation say, whoever parsed them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from dynastash.config import Environment
+    from dynastash.stash.api import Stash
+
+OVERRIDES: Final = ("region", "profile", "role_arn", "endpoint_url", "table", "key", "concurrency")
+"""Options that override a setting of the environment's."""
+
+
+class Settings:
+    """The global options of one invocation."""
+
+    def __init__(self) -> None:
+        self.env: str | None = None
+        self.output = "table"
+        self.verbose = False
+        self.overrides: dict[str, str] = {}
+        self._chosen: Environment | None = None
+        self._defined: list[str] = []
+
+    def take(self, given: dict[str, Any]) -> None:
+        """Let what was given last win."""
+        self.env = given.get("env") or self.env
+        self.output = given.get("output") or self.output
+        self.verbose = given.get("verbose") or self.verbose
+        self.overrides |= {key: given[key] for key in OVERRIDES if given.get(key)}
+
+    def environment(self) -> Environment:
+        """The environment that the options, the variables and the file choose."""
+        from dynastash.config import load, resolve
+
+        configuration = load()
+        self._defined = configuration.names() if configuration.path is not None else []
+        self._chosen = resolve(self.env, configuration=configuration, overrides={**self.overrides})
+        return self._chosen
+
+    def advice(self, hint: str | None) -> str | None:
+        """``hint`` with its commands as they must be typed here, and a word on a name that is defined nowhere."""
+        if hint is None or self._chosen is None:
+            return hint
+        name = self._chosen.name
+        hint = hint.replace("dynastash deploy ENV", f"dynastash deploy {name}")
+        if self.env is not None:
+            import re
+
+            hint = re.sub(r"`dynastash (?!deploy )", f"`dynastash -e {name} ", hint)
+        if self._defined and name not in self._defined:
+            hint = f"{hint}; the configuration defines {', '.join(self._defined)}, and not {name}"
+        return hint
+
+    def stash(self) -> Stash:
+        """Open it."""
+        from dynastash.cli.output import say
+        from dynastash.wiring import open_environment
+
+        environment = self.environment()
+        stash = open_environment(environment)
+        if self.verbose:
+            where = "not configured" if environment.source == "default" else environment.source
+            say(f"environment {stash.environment} ({where}): {stash.where}, key {stash.key}")
+        return stash

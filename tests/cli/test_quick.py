@@ -1,0 +1,116 @@
+"""`get NAME` parsed by hand does what click would do, and leaves everything else to click."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from dynastash.cli import app, quick
+from tests.cli.runner import Cli, Done, streams
+
+WORDS = st.sampled_from(
+    [
+        *(
+            "get",
+            "put",
+            "list",
+            "n",
+            "app/n",
+            "gone",
+            "bin",
+            "n@1",
+            "n#a",
+            "dynastash://n",
+            "",
+            " ",
+            "-",
+            "--",
+            "ü",
+            "a//b",
+        ),
+        *(
+            "-e",
+            "--env",
+            "-elocal",
+            "--env=local",
+            "local",
+            "other",
+            "LOCAL",
+            "-v",
+            "-o",
+            "json",
+            "--raw",
+            "--help",
+            "-h",
+        ),
+        *("--en", "--env=", "-e=local", "@", "n/", "..", "\udcff"),
+    ]
+)
+
+
+def whole(arguments: list[str]) -> Done:
+    """By click alone."""
+    with streams(None, "utf-8", False) as (out, err):
+        code = app.run(list(arguments))
+    return Done(code, out.getvalue(), err.getvalue().decode("utf-8"))
+
+
+@given(st.lists(WORDS, max_size=5))
+@example(["get", "n"])
+@example(["-e", "local", "get", "app/n"])
+@example(["get", "gone", "--env", "local"])
+@example(["get", "--env", "LOCAL", "n"])
+@example(["get", "n", "-e"])
+@example(["get", "-e", "-e", "n"])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_it_is_as_if_click_had_done_it(stored: Cli, arguments: list[str]) -> None:
+    """Whatever it takes upon itself comes out the same: output, errors, exit code."""
+    with streams(None, "utf-8", False) as (out, err):
+        code = quick.run(list(arguments))
+    if code is not None:
+        assert Done(code, out.getvalue(), err.getvalue().decode("utf-8")) == whole(arguments)
+    else:
+        assert (out.getvalue(), err.getvalue()) == (b"", b"")
+
+
+@pytest.fixture
+def stored(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """A store with something in it."""
+    cli.ok("put", "n", given=b"value")
+    cli.ok("put", "app/n", given="wörter\r\n".encode())
+    cli.ok("put", "bin", given=b"\0\xff")
+    return cli
+
+
+@pytest.mark.parametrize(
+    "arguments", [["get", "n"], ["get", "gone"], ["get", "n", "-e", "local"], ["--env", "x", "get", "n"]]
+)
+def test_what_scripts_write_is_taken(stored: Cli, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or there would be nothing gained."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "")
+    assert quick._understand(arguments) is not None
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_to_a_terminal_too(stored: Cli, terminal: bool) -> None:
+    """A final newline, and nothing binary unasked."""
+    for name in ("n", "app/n", "bin"):
+        with streams(None, "utf-8", terminal) as (out, err):
+            code = quick.run(["get", name])
+        assert Done(code or 0, out.getvalue(), err.getvalue().decode()) == stored("get", name, terminal=terminal)
+
+
+def test_completion_is_not_its_business(stored: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell that asks for completions gets no value."""
+    monkeypatch.setenv("_DYNASTASH_COMPLETE", "bash_complete")
+    assert quick.run(["get", "n"]) is None
+
+
+def test_a_process_that_gets_a_secret_has_no_click(stored: Cli) -> None:
+    """Seen from outside: in the process that `dynastash get` is."""
+    done = stored.shell("python -X importtime -m dynastash get n")
+    assert done.out == b"value"
+    assert "dynastash.cli.quick" in done.err
+    assert "| click" not in done.err.replace("  ", "")
+    assert "dataclasses" not in done.err
