@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from importlib import resources
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from dynastash.errors import InvalidNameError
 from dynastash.models import check_environment
+from dynastash.policy.document import MANAGED_LIMIT, Access, Target, policy_document, size
+from dynastash.policy.names import BY_TAG, EVERYTHING
 from tests import cfn, iam
 
 ACCOUNT = cfn.PSEUDO["AWS::AccountId"]
@@ -25,6 +28,7 @@ ENV, NAME, SAME_KEY = (
 )
 USES = ["kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"]
 MOVES = ["kms:ReEncryptFrom", "kms:ReEncryptTo"]
+OLD_KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/99999999-2222-3333-4444-555555555555"
 MANAGEMENT = ["kms:DescribeKey", "kms:PutKeyPolicy", "kms:GetKeyPolicy", "kms:ScheduleKeyDeletion", "kms:CreateAlias"]
 
 
@@ -32,8 +36,13 @@ def text() -> str:
     return (resources.files("dynastash.cloudformation") / "environment.yaml").read_text(encoding="utf-8")
 
 
+@functools.cache
+def template() -> dict[str, Any]:
+    return cfn.load(text())
+
+
 def stack(**parameters: str) -> dict[str, Any]:
-    return cfn.resolve(cfn.load(text()), {"EnvironmentName": "dev", **parameters})
+    return cfn.resolve(template(), {"EnvironmentName": "dev", **parameters})
 
 
 def properties(logical_id: str, **parameters: str) -> dict[str, Any]:
@@ -67,10 +76,16 @@ def test_the_template_fits_into_a_request() -> None:
     assert len(text().encode()) <= 51_200
 
 
-def test_no_resource_needs_a_capability() -> None:
-    """The stack makes no IAM resources, so deploying it never asks anyone to acknowledge one."""
-    types = {resource["Type"] for resource in stack()["Resources"].values()}
-    assert types == {"AWS::KMS::Key", "AWS::KMS::Alias", "AWS::DynamoDB::Table"}
+POLICIES = {"ReaderPolicy", "WriterPolicy", "RotatorPolicy", "AdminPolicy"}
+
+
+def test_only_the_managed_policies_need_a_capability() -> None:
+    """And they can be left out: then deploying asks nobody to acknowledge IAM resources."""
+    types = {name: resource["Type"] for name, resource in stack()["Resources"].items()}
+    assert {name for name, kind in types.items() if kind.startswith("AWS::IAM::")} == POLICIES
+    without = stack(ManagedPolicies="none")
+    assert not POLICIES & without["Resources"].keys()
+    assert not {f"{name}Arn" for name in POLICIES} & without["Outputs"].keys()
 
 
 # The table
@@ -131,8 +146,11 @@ def test_the_table_is_encrypted_under_a_key_of_its_own() -> None:
 def test_the_table_is_made_last() -> None:
     """It cannot be deleted once made, so nothing that can fail may come after it, or a creation could not roll back."""
     everything = stack()["Resources"]
-    assert set(everything["Table"]["DependsOn"]) == {"EnvelopeKeyAlias", "TableKeyAlias"}
-    assert set(everything) == {"Table", "EnvelopeKey", "EnvelopeKeyAlias", "TableKey", "TableKeyAlias"}
+    assert set(everything["Table"]["DependsOn"]) == {"EnvelopeKeyAlias", "TableKeyAlias", "PoliciesMade"}
+    assert everything["PoliciesMade"]["Metadata"] == {name: f"<{name}>" for name in POLICIES}
+    others = {"Table", "EnvelopeKey", "EnvelopeKeyAlias", "TableKey", "TableKeyAlias", "PoliciesMade"}
+    assert set(everything) == others | POLICIES
+    assert "<Table" not in str({name: everything[name] for name in POLICIES})
     for alias, key in (("EnvelopeKeyAlias", "EnvelopeKey"), ("TableKeyAlias", "TableKey")):
         assert everything[alias]["Properties"]["TargetKeyId"] == f"<{key}>"
 
@@ -178,7 +196,7 @@ def test_names_can_be_given() -> None:
 )
 def test_the_template_takes_the_names_that_the_library_takes(name: str) -> None:
     """One alphabet for environments, in the template and in the library."""
-    pattern = cfn.load(text())["Parameters"]["EnvironmentName"]["AllowedPattern"]
+    pattern = template()["Parameters"]["EnvironmentName"]["AllowedPattern"]
     try:
         accepted = check_environment(name) == name
     except InvalidNameError:
@@ -200,7 +218,7 @@ def test_the_template_takes_the_names_that_the_library_takes(name: str) -> None:
     ],
 )
 def test_parameters_take_what_aws_takes(parameter: str, value: str, accepted: bool) -> None:
-    pattern = cfn.load(text())["Parameters"][parameter]["AllowedPattern"]
+    pattern = template()["Parameters"][parameter]["AllowedPattern"]
     assert (re.fullmatch(pattern, value) is not None) is accepted
 
 
@@ -212,6 +230,7 @@ def test_other_stacks_can_import_the_environment() -> None:
         "EnvelopeKeyArn": ("<EnvelopeKey.Arn>", "dynastash-dev:EnvelopeKeyArn"),
         "EnvelopeKeyAlias": ("<EnvelopeKeyAlias>", "dynastash-dev:EnvelopeKeyAlias"),
         "TableKeyArn": ("<TableKey.Arn>", "dynastash-dev:TableKeyArn"),
+        **{f"{name}Arn": (f"<{name}>", f"dynastash-dev:{name}Arn") for name in POLICIES},
     }
     # The characters that CloudFormation takes in the name of an export.
     assert all(re.fullmatch(r"[A-Za-z0-9:-]+", output["Export"]["Name"]) for output in outputs.values())
@@ -322,6 +341,86 @@ def test_dynamodb_itself_may_look_at_its_key() -> None:
     (statement,) = [s for s in properties("TableKey")["KeyPolicy"]["Statement"] if "Service" in s["Principal"]]
     assert statement["Principal"] == {"Service": "dynamodb.amazonaws.com"}
     assert all(re.fullmatch(r"kms:(Describe|Get|List)\*", action) for action in statement["Action"])
+
+
+# The managed policies
+
+
+@pytest.mark.parametrize("scope", ["environment", "tag"])
+@pytest.mark.parametrize("further", [{}, {"ContextKeys": "team,cost"}, {"FormerKeyArn": OLD_KEY}])
+@pytest.mark.parametrize(
+    ("logical_id", "access"),
+    [("ReaderPolicy", Access.READ), ("WriterPolicy", Access.WRITE), ("RotatorPolicy", Access.ROTATE)],
+)
+def test_the_managed_policies_are_those_of_the_policy_module(
+    logical_id: str, access: Access, further: dict[str, str], scope: str
+) -> None:
+    names = BY_TAG if scope == "tag" else EVERYTHING
+    wanted = policy_document(_target(further), {access: [names]})
+    made = properties(logical_id, ManagedPolicies=scope, **further)["PolicyDocument"]
+    assert _plain(made) == _plain(wanted)
+
+
+@pytest.mark.parametrize("further", [{}, {"FormerKeyArn": OLD_KEY}])
+def test_the_admin_policy_is_that_of_the_policy_module(further: dict[str, str]) -> None:
+    made = properties("AdminPolicy", **further)["PolicyDocument"]
+    assert _plain(made) == _plain(policy_document(_target(further), {}, administer=True))
+
+
+def test_each_managed_policy_fits_and_has_a_name_of_its_region() -> None:
+    """IAM is one for all Regions: two stacks of one environment in an account must not meet."""
+    for suffix, logical_id in (("reader", "ReaderPolicy"), ("admin", "AdminPolicy")):
+        assert properties(logical_id)["ManagedPolicyName"] == f"dynastash-dev-eu-west-1-{suffix}"
+    for logical_id in POLICIES:
+        assert size(properties(logical_id, ContextKeys="team", FormerKeyArn=OLD_KEY)["PolicyDocument"]) < MANAGED_LIMIT
+
+
+def _target(further: dict[str, str]) -> Target:
+    return Target(
+        environment="dev",
+        table=f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/dynastash-dev",
+        key="<EnvelopeKey.Arn>",
+        trusted_keys=(further["FormerKeyArn"],) if "FormerKeyArn" in further else (),
+        context_keys=tuple(further["ContextKeys"].split(",")) if "ContextKeys" in further else (),
+    )
+
+
+def _plain(node: Any) -> Any:
+    """A policy with single values as lists and without an order among values, as IAM reads it."""
+    if isinstance(node, dict):
+        return {
+            key: _plain(value if isinstance(value, dict | list) or key in ("Sid", "Effect", "Version") else [value])
+            for key, value in node.items()
+        }
+    if isinstance(node, list):
+        return sorted((_plain(value) for value in node), key=str)
+    return node
+
+
+# Other Regions
+
+
+def test_the_key_is_of_one_region_unless_asked() -> None:
+    assert properties("EnvelopeKey")["MultiRegion"] is False
+    assert properties("EnvelopeKey", MultiRegionKey="true")["MultiRegion"] is True
+
+
+def test_a_replica_region_has_the_same_table_as_a_global_one() -> None:
+    given = {"MultiRegionKey": "true", "ReplicaRegion": "eu-central-1"}
+    alone, replicated = stack(), stack(**given)
+    assert "GlobalTable" not in alone["Resources"]
+    assert "Table" not in replicated["Resources"]
+    table, both = alone["Resources"]["Table"], replicated["Resources"]["GlobalTable"]
+    for same in ("KeySchema", "GlobalSecondaryIndexes", "AttributeDefinitions", "TimeToLiveSpecification", "TableName"):
+        assert both["Properties"][same] == table["Properties"][same]
+    assert (both["DeletionPolicy"], both["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert [replica["Region"] for replica in both["Properties"]["Replicas"]] == ["eu-west-1", "eu-central-1"]
+    for replica in both["Properties"]["Replicas"]:
+        assert replica["DeletionProtectionEnabled"] is True
+        assert replica["PointInTimeRecoverySpecification"] == table["Properties"]["PointInTimeRecoverySpecification"]
+    assert replicated["Outputs"]["TableArn"]["Value"] == "<GlobalTable.Arn>"
+    (rule,) = template()["Rules"].values()
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Equals": [{"Ref": "MultiRegionKey"}, "true"]}
 
 
 # The evaluator
