@@ -28,8 +28,13 @@ FILE_NAME: Final = "dynastash.toml"
 _AWS_KEYS: Final = ("region", "profile", "role_arn", "endpoint_url")
 _STORES: Final = ("dynamodb", "sqlite")
 _ENVIRONMENT_KEYS: Final = frozenset(
-    (*_AWS_KEYS, "store", "path", "state", "table", "key", "trusted_keys", "concurrency")
+    (*_AWS_KEYS, "store", "path", "state", "table", "key", "trusted_keys", "concurrency", "parameters")
 )
+_KINDS: Final = {
+    "trusted_keys": "a list of text",
+    "concurrency": "a whole number",
+    "parameters": "a table of text, numbers, true and false",
+}
 _KNOWN: Final = f"the settings are {', '.join(sorted(_ENVIRONMENT_KEYS))}"
 _VARIABLES: Final = {
     "DYNASTASH_TABLE": "table",
@@ -50,7 +55,8 @@ class Environment(Frozen, kw_only=True):
     ``store`` is ``dynamodb`` or ``sqlite``. ``location`` and ``keyring`` belong to ``sqlite``: where the file and its
     key stand, and whether the key stands in the operating system's keyring instead. ``state`` is the file that keeps
     the high-water marks, or None. ``concurrency`` is how many calls to KMS may be in flight at once. ``source`` says
-    where the environment was defined: a file's path, or ``default``.
+    where the environment was defined: a file's path, or ``default``. ``parameters`` are those of the CloudFormation
+    template, for ``dynastash deploy``.
     """
 
     name: str
@@ -63,6 +69,7 @@ class Environment(Frozen, kw_only=True):
     keyring: bool = False
     state: Path | None = None
     concurrency: int = CONCURRENCY
+    parameters: Mapping[str, str] = field(default_factory=dict)
     source: str = "default"
 
     @property
@@ -157,8 +164,14 @@ def resolve(
         trusted_keys=_listed(settings.get("trusted_keys", ())),
         state=_state(settings),
         concurrency=_concurrency(settings.get("concurrency", CONCURRENCY)),
+        parameters={name: _parameter(value) for name, value in settings.get("parameters", {}).items()},
         source=source,
     )
+
+
+def _parameter(value: str | int | bool) -> str:
+    """A parameter as CloudFormation takes it; TOML's true is its ``true``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _concurrency(given: str | int) -> int:
@@ -185,7 +198,7 @@ def resolve_all(configuration: Configuration, variables: Mapping[str, str] | Non
 
 
 def _sqlite(name: str, settings: Mapping[str, Any], source: str, variables: Mapping[str, str]) -> Environment:
-    foreign = sorted(key for key in (*_AWS_KEYS, "table", "trusted_keys") if settings.get(key))
+    foreign = sorted(key for key in (*_AWS_KEYS, "table", "trusted_keys", "parameters") if settings.get(key))
     if foreign:
         raise ConfigError(
             f"environment {name} is on this machine and takes no {foreign[0]}",
@@ -291,7 +304,7 @@ def _checked(path: Path, document: Mapping[str, Any]) -> Configuration:
             raise refuse(f"env.{name}.{unknown[0]} is not a setting", _KNOWN)
         for key, value in settings.items():
             if not _fits(key, value):
-                kind = {"trusted_keys": "a list of text", "concurrency": "a whole number"}.get(key, "text")
+                kind = _KINDS.get(key, "text")
                 raise refuse(f"env.{name}.{key} is not {kind}", "mend the line")
         if settings.get("store", "sqlite") not in _STORES:
             raise refuse(f"env.{name}.store is not a store", 'write "sqlite" or "dynamodb"')
@@ -304,4 +317,6 @@ def _fits(key: str, value: object) -> bool:
             return isinstance(value, list) and all(isinstance(member, str) for member in value)
         case "concurrency":
             return isinstance(value, int) and not isinstance(value, bool)
+        case "parameters":
+            return isinstance(value, Mapping) and all(isinstance(member, str | int) for member in value.values())
     return isinstance(value, str) and bool(value)

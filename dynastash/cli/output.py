@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FORMATS: Final = ("table", "json", "yaml")
 _LONGEST_CELL: Final = 60
+_RED: Final = "\x1b[31m{}\x1b[0m"
 
 
 def say(message: str) -> None:
@@ -108,8 +109,16 @@ def _takes_unicode(stream: TextIO | None) -> bool:
     return str(encoding).lower().replace("-", "").replace("_", "") == "utf8"
 
 
-def emit_table(rows: Sequence[Sequence[object]], headers: Sequence[str], optional: Sequence[str] = ()) -> None:
-    """A table to stdout. A column of ``optional`` in which nothing stands is left out."""
+def emit_table(
+    rows: Sequence[Sequence[object]],
+    headers: Sequence[str],
+    optional: Sequence[str] = (),
+    alarming: Collection[int] = (),
+) -> None:
+    """A table to stdout. A column of ``optional`` in which nothing stands is left out.
+
+    The rows whose numbers are ``alarming`` are red on a terminal that takes colours.
+    """
     from tabulate import tabulate
 
     cells = [["" if cell is None else _cell(cell) for cell in row] for row in rows]
@@ -120,7 +129,21 @@ def emit_table(rows: Sequence[Sequence[object]], headers: Sequence[str], optiona
         tablefmt="simple",
         disable_numparse=True,
     )
-    write_text("".join(line.rstrip() + "\n" for line in table.splitlines()))
+    lines = [line.rstrip() for line in table.splitlines()]
+    if alarming and _takes_colours(sys.stdout):
+        first = len(lines) - len(cells)  # behind the headers; no cell holds a line's end
+        lines = [_RED.format(line) if number - first in alarming else line for number, line in enumerate(lines)]
+    write_text("".join(line + "\n" for line in lines))
+
+
+def _takes_colours(stream: TextIO | None) -> bool:
+    """Whether colours were not declined (no-color.org) and there is a terminal to show them."""
+    return (
+        stream is not None
+        and stream.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "dumb") != "dumb"
+    )
 
 
 def shortened(text: str | None) -> str | None:

@@ -4,8 +4,22 @@
 :meth:`Deployer.discard` throws it away and leaves nothing behind. Nothing in here prints, asks or exits.
 """
 
-from dynastash.deploy.deployer import Deployer, stack_name, template
+from dynastash.deploy.deployer import Deployer, stack_name
+from dynastash.deploy.drift import Drift, drift_of
 from dynastash.deploy.plan import Change, Deployment, Event, Plan
+from dynastash.deploy.templates import import_template, template
 from dynastash.deploy.wire import make_client
 
-__all__ = ["Change", "Deployer", "Deployment", "Event", "Plan", "make_client", "stack_name", "template"]
+__all__ = [
+    "Change",
+    "Deployer",
+    "Deployment",
+    "Drift",
+    "Event",
+    "Plan",
+    "drift_of",
+    "import_template",
+    "make_client",
+    "stack_name",
+    "template",
+]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from dynastash._version import __version__
 from dynastash.clock import Clock, SystemClock
 from dynastash.deploy.plan import Change, Deployment, Event, Plan
+from dynastash.deploy.templates import template
+from dynastash.deploy.watching import Watcher, failure, look, way_out
 from dynastash.deploy.wire import translated
 from dynastash.errors import DeployError, DynastashError, InvalidArgumentError
 from dynastash.models import check_environment
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.literals import CapabilityType
     from mypy_boto3_cloudformation.type_defs import ParameterTypeDef
 
 PLAN_TIMEOUT: Final = 300.0
@@ -24,27 +27,6 @@ PLAN_TIMEOUT: Final = 300.0
 _DELETE_TIMEOUT: Final = 60.0
 _NO_CHANGES: Final = ("didn't contain changes", "No updates are to be performed")
 _CONFIGURED: Final = ("EnvironmentName", "TableName", "KeyAlias")
-
-_CREATION_FAILED: Final = (
-    "mend the cause, delete what is left with aws cloudformation delete-stack --stack-name {stack}, and deploy again"
-)
-_STUCK: Final = {
-    "CREATE_FAILED": _CREATION_FAILED,
-    "ROLLBACK_COMPLETE": _CREATION_FAILED,
-    "ROLLBACK_FAILED": _CREATION_FAILED,
-    "DELETE_FAILED": "finish its deletion with aws cloudformation delete-stack --stack-name {stack}",
-    "UPDATE_ROLLBACK_FAILED": "finish the rollback with aws cloudformation continue-update-rollback "
-    "--stack-name {stack}",
-    "IMPORT_ROLLBACK_FAILED": "see what happened with aws cloudformation describe-stack-events --stack-name {stack}",
-}
-"""The statuses that CloudFormation does not leave by a change set, and what leads out of them."""
-
-
-def template() -> str:
-    """The CloudFormation template of an environment, as YAML."""
-    from importlib import resources
-
-    return (resources.files("dynastash.cloudformation") / "environment.yaml").read_text(encoding="utf-8")
 
 
 def stack_name(environment: str) -> str:
@@ -82,11 +64,12 @@ class Deployer:
         self._body = template() if body is None else body
         self._clock = clock or SystemClock()
         self._poll = poll
+        self._watcher = Watcher(client, self.stack, clock=self._clock, poll=poll)
 
     @property
     def look(self) -> str:
         """Advice on how to follow the stack without this program."""
-        return f"look at it with aws cloudformation describe-stack-events --stack-name {self.stack}"
+        return look(self.stack)
 
     def plan(self, parameters: Mapping[str, str] | None = None) -> Plan:
         """Make a change set and describe it. Nothing is deployed yet.
@@ -101,10 +84,12 @@ class Deployer:
                 hint="the configuration of the environment says it: its name, table and key",
             )
         with translated():
-            found = self._describe(self.stack)
+            found = self._watcher.describe(self.stack)
             action = self._action(found)
             values = {**given, **self._names(found)}
-            return self._change_set(action, self._parameters(values, found if action == "update" else None))
+            validated = self._client.validate_template(TemplateBody=self._body)
+            arguments = self._parameters(values, found if action == "update" else None, validated)
+            return self._change_set(action, arguments, validated.get("Capabilities", []))
 
     def apply(self, plan: Plan, *, allow_replacement: bool = False) -> Iterator[Event]:
         """Carry the plan out, yielding each event until the stack has come to rest.
@@ -117,7 +102,7 @@ class Deployer:
             return
         plan.check(allow_replacement=allow_replacement)
         with translated():
-            before = next((event["EventId"] for event in self._events(plan.stack_id)), None)
+            before = self._watcher.newest(plan.stack_id)
             self._client.execute_change_set(
                 ChangeSetName=plan.change_set,
                 ClientRequestToken=f"dynastash-{secrets.token_hex(16)}",
@@ -126,7 +111,7 @@ class Deployer:
                 RetainExceptOnCreate=True,
             )
         with translated(hint=f"the stack goes on by itself; {self.look}"):
-            yield from self._watch(plan.stack_id, before)
+            yield from self._watcher.watch(plan.stack_id, before)
         if plan.action == "create":
             # Only now: a stack whose creation failed is there to be deleted. Where the caller may not, or the endpoint
             # cannot, Deployment.protected says so.
@@ -142,21 +127,27 @@ class Deployer:
     def deployment(self) -> Deployment | None:
         """The stack as it stands now, with its outputs; None where there is none."""
         with translated():
-            found = self._describe(self.stack)
+            found = self._watcher.describe(self.stack)
         return None if found is None or found["StackStatus"] == "REVIEW_IN_PROGRESS" else Deployment.of(found)
 
+    def delete(self) -> Iterator[Event]:
+        """Delete the stack, yielding each event; what holds secrets stays. Takes the termination protection off first.
+
+        Raises :class:`DeployError` where there is no such stack or CloudFormation gives up.
+        """
+        with translated():
+            found = self._watcher.describe(self.stack)
+            if found is None:
+                raise DeployError(f"there is no stack {self.stack}", hint="nothing is deployed under this name here")
+            self._own(found)
+            stack_id, before = found["StackId"], self._watcher.newest(found["StackId"])
+            if found.get("EnableTerminationProtection"):
+                self._client.update_termination_protection(StackName=stack_id, EnableTerminationProtection=False)
+            self._client.delete_stack(StackName=stack_id)
+        with translated(hint=f"the deletion goes on by itself; {self.look}"):
+            yield from self._watcher.watch(stack_id, before, ("DELETE_COMPLETE",))
+
     # What there is
-
-    def _describe(self, name_or_id: str) -> Mapping[str, Any] | None:
-        from botocore.exceptions import ClientError
-
-        try:
-            return self._client.describe_stacks(StackName=name_or_id)["Stacks"][0]
-        except ClientError as error:
-            described = error.response.get("Error", {})
-            if described.get("Code") == "ValidationError" and "does not exist" in described.get("Message", ""):
-                return None
-            raise
 
     def _action(self, found: Mapping[str, Any] | None) -> str:
         """``create`` or ``update``, or the error for a stack that can have neither."""
@@ -168,8 +159,13 @@ class Deployer:
                 f"another operation on the stack {self.stack} is under way ({status})",
                 hint=f"wait until it is done; {self.look}",
             )
-        if status in _STUCK:
-            raise DeployError(f"the stack {self.stack} cannot be changed ({status})", hint=self._way_out(status))
+        if hint := way_out(self.stack, status):
+            raise DeployError(f"the stack {self.stack} cannot be changed ({status})", hint=hint)
+        self._own(found)
+        return "update"
+
+    def _own(self, found: Mapping[str, Any]) -> None:
+        """Refuse a stack that is not this environment's."""
         given = {parameter["ParameterKey"]: parameter.get("ParameterValue") for parameter in found["Parameters"]}
         # The parameters and not the outputs: a stack that took over existing resources has no outputs yet.
         if given.get("EnvironmentName") != self._environment or not given.keys() >= set(_CONFIGURED):
@@ -177,10 +173,6 @@ class Deployer:
                 f"there is a stack {self.stack} that is not the environment {self._environment}",
                 hint="give the environment another name, or delete that stack if nobody needs it",
             )
-        return "update"
-
-    def _way_out(self, status: str) -> str:
-        return _STUCK[status].format(stack=self.stack)
 
     # What there should be
 
@@ -205,9 +197,10 @@ class Deployer:
             "KeyAlias": "" if alias == f"alias/{self.stack}" else alias,
         }
 
-    def _parameters(self, values: Mapping[str, str], found: Mapping[str, Any] | None) -> list[ParameterTypeDef]:
+    def _parameters(
+        self, values: Mapping[str, str], found: Mapping[str, Any] | None, validated: Mapping[str, Any]
+    ) -> list[ParameterTypeDef]:
         """The request's parameters: those given, and for an update the stack's own for the rest."""
-        validated = self._client.validate_template(TemplateBody=self._body)
         declared = {parameter["ParameterKey"] for parameter in validated["Parameters"]}
         if unknown := sorted(values.keys() - declared):
             raise InvalidArgumentError(
@@ -224,8 +217,11 @@ class Deployer:
 
     # Change sets
 
-    def _change_set(self, action: str, arguments: list[ParameterTypeDef]) -> Plan:
+    def _change_set(
+        self, action: str, arguments: list[ParameterTypeDef], capabilities: Sequence[CapabilityType]
+    ) -> Plan:
         name = f"dynastash-{secrets.token_hex(8)}"
+        acknowledged: Any = {"Capabilities": list(capabilities)} if capabilities else {}
         made = self._client.create_change_set(
             StackName=self.stack,
             ChangeSetName=name,
@@ -234,6 +230,7 @@ class Deployer:
             Description=f"dynastash {__version__}: deploy {self._environment}",
             TemplateBody=self._body,
             Parameters=arguments,
+            **acknowledged,
         )
         change_set, stack_id = made["Id"], made["StackId"]
         try:
@@ -241,8 +238,8 @@ class Deployer:
             usable = status == "CREATE_COMPLETE"
             nothing = not usable and any(text in reason for text in _NO_CHANGES)
             if not usable and not nothing:
-                raise _failure(
-                    self._checks(ChangeSetName=change_set) or reason or status,
+                raise failure(
+                    self._watcher.checks(ChangeSetName=change_set) or reason or status,
                     "nothing was changed; mend the cause and deploy again",
                 )
             if nothing:
@@ -267,8 +264,10 @@ class Deployer:
             pages = list(self._client.get_paginator("describe_change_set").paginate(ChangeSetName=change_set))
             status = pages[0]["Status"]
             if status not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
-                changes = [change["ResourceChange"] for page in pages for change in page["Changes"]]
-                return status, pages[0].get("StatusReason", ""), tuple(map(Change.of, changes))
+                listed = (Change.of(change["ResourceChange"]) for page in pages for change in page["Changes"])
+                # Emulators also list what a condition leaves out, as modified although it is not there.
+                changes = tuple(each for each in listed if each.action != "modify" or each.physical_id)
+                return status, pages[0].get("StatusReason", ""), changes
             if self._clock.monotonic() >= deadline:
                 raise DeployError(
                     f"CloudFormation did not compute the change in {PLAN_TIMEOUT:.0f} seconds",
@@ -278,7 +277,7 @@ class Deployer:
 
     def _discard(self, change_set: str, stack_id: str) -> None:
         self._client.delete_change_set(ChangeSetName=change_set)
-        found = self._describe(stack_id)
+        found = self._watcher.describe(stack_id)
         if found is None or found["StackStatus"] != "REVIEW_IN_PROGRESS":
             return
         others = self._client.list_change_sets(StackName=self.stack)["Summaries"]
@@ -287,72 +286,7 @@ class Deployer:
         self._client.delete_stack(StackName=stack_id)
         deadline = self._clock.monotonic() + _DELETE_TIMEOUT
         while self._clock.monotonic() < deadline:
-            found = self._describe(stack_id)
+            found = self._watcher.describe(stack_id)
             if found is None or not found["StackStatus"].endswith("_IN_PROGRESS"):
                 return
             self._clock.sleep(self._poll)
-
-    # Progress
-
-    def _events(self, stack_id: str) -> Iterator[Mapping[str, Any]]:
-        """The stack's events, newest first, a page at a time as they are asked for."""
-        for page in self._client.get_paginator("describe_stack_events").paginate(StackName=stack_id):
-            yield from page["StackEvents"]
-
-    def _fresh(self, stack_id: str, before: str | None, seen: set[str]) -> list[Mapping[str, Any]]:
-        """The events after ``before`` that are not in ``seen``, oldest first."""
-        fresh: list[Mapping[str, Any]] = []
-        for event in self._events(stack_id):
-            if event["EventId"] == before:
-                break
-            if event["EventId"] not in seen:
-                seen.add(event["EventId"])
-                fresh.append(event)
-        return fresh[::-1]
-
-    def _watch(self, stack_id: str, before: str | None) -> Iterator[Event]:
-        seen: set[str] = set()
-        announced: set[str] = set()
-        blamed: Event | None = None
-        while True:
-            # The status first: the events that are read after it then include the one that led to it.
-            found = self._describe(stack_id)
-            status = found["StackStatus"] if found else "DELETE_COMPLETE"
-            for raw in self._fresh(stack_id, before, seen):
-                event = Event.of(raw)
-                if raw.get("PhysicalResourceId") == stack_id:
-                    announced.add(event.status)
-                if blamed is None and event.blames:
-                    blamed = event
-                yield event
-            # Just after the start the status may still be the old one; then no event has announced it yet.
-            if found is None or (not status.endswith("_IN_PROGRESS") and status in announced):
-                break
-            self._clock.sleep(self._poll)
-        if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            return
-        reason = f"{blamed.logical_id}: {blamed.reason}" if blamed and blamed.reason else status
-        if "DescribeEvents" in reason:
-            reason = self._checks(StackName=stack_id) or reason
-        if status == "UPDATE_ROLLBACK_COMPLETE":
-            raise _failure(reason, "the environment is as it was before; mend the cause and deploy again")
-        raise _failure(reason, self._way_out(status) if status in _STUCK else self.look)
-
-    def _checks(self, **which: str) -> str | None:
-        """What CloudFormation's checks before a deployment complain of, where its reason only says that they do."""
-        describe: Any = getattr(self._client, "describe_events", None)  # younger than the oldest boto3 that works
-        if describe is None:
-            return None
-        with suppress(DynastashError), translated():
-            for event in describe(**which, Filters={"FailedEvents": True})["OperationEvents"]:
-                if event.get("EventType") == "VALIDATION_ERROR":
-                    return f"{event.get('LogicalResourceId', '')}: {event.get('ValidationStatusReason', '')}"
-        return None
-
-
-def _failure(reason: str, hint: str) -> DeployError:
-    from dynastash.aws.errors import one_line
-
-    if "already exists" in reason:
-        hint = "an earlier stack has left it; the how-to on deploying says how to take it over"
-    return DeployError(f"CloudFormation gave up: {one_line(reason)}", hint=hint)

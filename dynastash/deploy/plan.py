@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from dynastash.errors import DeployError
 
-_HOLDERS: Final = ("AWS::DynamoDB::Table", "AWS::KMS::Key")
+_HOLDERS: Final = ("AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::KMS::ReplicaKey")
 """What secrets live in or hang on: a new one is empty, or opens nothing."""
 
 _REPLACEMENT: Final = {"True": "yes", "Conditional": "maybe"}
@@ -37,6 +37,11 @@ class Change:
         """Whether secrets would stay behind in, or under, what this change takes out of use."""
         replaced = self.replacement == "yes" or (self.replacement == "maybe" and bool(self.decisive))
         return self.type in _HOLDERS and (self.action == "remove" or replaced)
+
+    @property
+    def costly(self) -> bool:
+        """Whether something goes, or may: a removal, or a replacement."""
+        return self.action == "remove" or self.replacement != "no"
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Change:
@@ -74,6 +79,11 @@ class Plan:
         return f"account {account}, {region}"
 
     @property
+    def grants(self) -> bool:
+        """Whether it touches IAM: policies that give access, which CloudFormation wants acknowledged."""
+        return any(change.type.startswith("AWS::IAM::") for change in self.changes)
+
+    @property
     def abandoned(self) -> tuple[Change, ...]:
         """The changes that would leave secrets behind: a replaced or removed table or key."""
         return tuple(change for change in self.changes if change.abandons)
@@ -102,6 +112,10 @@ class Event:
     def blames(self) -> bool:
         """Whether this is a failure of its own, and not a consequence of another."""
         return self.status.endswith("_FAILED") and "cancelled" not in self.reason
+
+    def __str__(self) -> str:
+        reason = f": {self.reason}" if self.blames and self.reason else ""
+        return f"{self.at:%H:%M:%S}  {self.status}  {self.logical_id}{reason}"
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Event:

@@ -384,3 +384,18 @@ def test_nothing_is_read_or_made_for_a_name(home: Path) -> None:
     resolve(variables={})
     assert sorted(path.relative_to(home).as_posix() for path in home.rglob("*")) == ["work", "work/deep"]
     assert config.LOCAL == "local"
+
+
+def test_parameters_of_the_template_are_text_however_they_are_written() -> None:
+    environment = of(
+        '[env.dev.parameters]\nPointInTimeRecoveryDays = 7\nMultiRegionKey = true\nContextKeys = "a"\n', "dev"
+    )
+    assert environment.parameters == {"Days": "7", "MultiRegionKey": "true", "ContextKeys": "a"}
+
+
+@pytest.mark.parametrize(
+    "line", ["parameters = 1", "[env.dev.parameters]\nDays = [1]", "[env.dev.parameters]\nDays = 1.5"]
+)
+def test_parameters_that_no_template_takes_are_refused(line: str) -> None:
+    with pytest.raises(ConfigError, match=r"env.dev.parameters is not a table of text, numbers, true and false"):
+        of(f"[env.dev]\n{line}\n", "dev")
