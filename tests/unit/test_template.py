@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynastash.policy.document import MANAGED_LIMIT, Access, Target, policy_document, size
-from dynastash.policy.names import BY_TAG, EVERYTHING
 
 from dynastash.errors import InvalidNameError
 from dynastash.models import check_environment
+from dynastash.policy.document import MANAGED_LIMIT, Access, Target, policy_document, size
+from dynastash.policy.names import BY_TAG, EVERYTHING
 from tests import cfn, iam
 
 ACCOUNT = cfn.PSEUDO["AWS::AccountId"]
