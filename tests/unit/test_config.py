@@ -387,9 +387,7 @@ def test_nothing_is_read_or_made_for_a_name(home: Path) -> None:
 
 
 def test_parameters_of_the_template_are_text_however_they_are_written() -> None:
-    environment = of(
-        '[env.dev.parameters]\nPointInTimeRecoveryDays = 7\nMultiRegionKey = true\nContextKeys = "a"\n', "dev"
-    )
+    environment = of('[env.dev.parameters]\nDays = 7\nMultiRegionKey = true\nContextKeys = "a"\n', "dev")
     assert environment.parameters == {"Days": "7", "MultiRegionKey": "true", "ContextKeys": "a"}
 
 
