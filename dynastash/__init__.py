@@ -19,6 +19,8 @@ from dynastash._version import __version__
 
 if TYPE_CHECKING:
     from dynastash import errors
+    from dynastash.aio import AsyncStash
+    from dynastash.cache.caching import CachingStash
     from dynastash.errors import (
         ConflictError,
         DynastashError,
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from dynastash.wiring import connect
 
 __all__ = [
+    "AsyncStash",
+    "CachingStash",
     "ConflictError",
     "DynastashError",
     "EnvelopeError",
@@ -61,6 +65,8 @@ __all__ = [
 _HOMES = {
     "connect": "dynastash.wiring",
     "Stash": "dynastash.stash.api",
+    "CachingStash": "dynastash.cache.caching",
+    "AsyncStash": "dynastash.aio",
     **dict.fromkeys(("KeyPair", "Passphrase", "Password", "RandomBytes"), "dynastash.generate"),
     **dict.fromkeys(("Secret", "SecretInfo", "Stage", "State", "Version"), "dynastash.models"),
 }

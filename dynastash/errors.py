@@ -24,7 +24,8 @@
     │  └─ RollbackError
     ├─ KeyProviderError
     │  ├─ KeyAccessDeniedError
-    │  ├─ KeyUnavailableError      disabled, pending deletion, missing, throttled, out of reach
+    │  ├─ KeyUnavailableError      disabled, pending deletion, missing
+    │  │  └─ KeyUnreachableError   throttled, out of reach, not answering: it passes
     │  ├─ ContextMismatchError     the wrapped key belongs to another record, or was altered
     │  └─ UntrustedKeyError        wrapped under a key that this environment does not trust
     ├─ StoreError                  .code: the AWS error code, or None
@@ -164,6 +165,10 @@ class KeyAccessDeniedError(KeyProviderError):
 
 class KeyUnavailableError(KeyProviderError):
     """The key cannot be used now: disabled, pending deletion, missing, throttled, or out of reach."""
+
+
+class KeyUnreachableError(KeyUnavailableError):
+    """The key provider is throttled, out of reach or does not answer: nothing was decided about the key."""
 
 
 class ContextMismatchError(KeyProviderError):

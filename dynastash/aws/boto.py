@@ -119,8 +119,7 @@ class BotoTransport:
             raise no_region()
         self._region = found
         self._endpoint_url = endpoint_url
-        self._lock = threading.Lock()
-        self._clients: dict[str, BaseClient] = {}
+        self._start()
 
     @property
     def region(self) -> str:
@@ -153,7 +152,15 @@ class BotoTransport:
         """The id of the access key in use. Raises :class:`~dynastash.errors.CredentialsError` without any."""
         return str(credentials_of(self._session).access_key)
 
+    def _start(self) -> None:
+        """Begin without clients: at first, and in a forked process, where their connections are the parent's."""
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._clients: dict[str, BaseClient] = {}
+
     def _client(self, service: str) -> BaseClient:
+        if self._process != os.getpid():
+            self._start()
         client = self._clients.get(service)
         if client is None:
             with self._lock:  # making clients is the one thing that a session cannot do from two threads

@@ -20,6 +20,7 @@ from dynastash.errors import (
     KeyAccessDeniedError,
     KeyProviderError,
     KeyUnavailableError,
+    KeyUnreachableError,
     UntrustedKeyError,
 )
 from dynastash.keys.base import KeyProvider, KeyRequest
@@ -149,22 +150,22 @@ def _error(error: CallError, key: str, context: Context) -> KeyProviderError:
     return _unavailable(error, key) or _refused(error, key, context) or _unusable(error, key)
 
 
-def _unavailable(error: CallError, key: str) -> KeyUnavailableError | None:
+def _unavailable(error: CallError, key: str) -> KeyUnreachableError | None:
     match error.failure:
         case Failure.THROTTLED:
-            return KeyUnavailableError(
+            return KeyUnreachableError(
                 f"{key} is throttled",
                 hint="try again later, or with less concurrency: the account's quota is shared",
                 code=error.code,
             )
         case Failure.UNREACHABLE:
-            return KeyUnavailableError(
+            return KeyUnreachableError(
                 f"{key} is out of reach: {error.message}",
                 hint="check the network, the region and endpoint_url",
                 code=error.code,
             )
         case Failure.AMBIGUOUS:
-            return KeyUnavailableError(
+            return KeyUnreachableError(
                 f"{key} does not answer: {error.message or error.code}", hint="try again in a moment", code=error.code
             )
     return None

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dynastash.clock import Clock, SystemClock
-from dynastash.errors import ConflictError, InvalidArgumentError, RollbackError
+from dynastash.errors import ConflictError, InvalidArgumentError
 from dynastash.frozen import replace
 from dynastash.keys.base import KeyProvider
 from dynastash.models import (
@@ -22,7 +22,7 @@ from dynastash.models import (
     check_prefix,
     check_version,
 )
-from dynastash.stash import views
+from dynastash.stash import questions, views
 from dynastash.stash.highwater import HighWater
 from dynastash.stash.reader import Reader
 from dynastash.stores.base import Store
@@ -161,8 +161,7 @@ class Stash:
         dynastash wrote.
         """
         check_name(name)
-        if version is not None and stage is not None:
-            raise InvalidArgumentError("a version and a stage were asked for", hint="ask for one of them")
+        questions.version_or_stage(version, stage)
         if min_version is not None:
             check_version(min_version)
         if version is not None:
@@ -171,12 +170,8 @@ class Stash:
             opened = self._reader.staged(name, wanted)
         else:
             opened = self._reader.current(name)
-        current = opened.head.current or 0
-        if min_version is not None and current < min_version:
-            raise RollbackError(
-                f"{name} is at version {current}, and version {min_version} at least was expected",
-                hint="the table was rolled back or tampered with: compare it with a backup and the audit log",
-            )
+        if min_version is not None:
+            questions.reached(name, opened.head.current or 0, min_version)
         return views.secret(self._reader.usable(opened))
 
     def get_many(self, names: Iterable[str] | None = None, *, prefix: str | None = None) -> dict[str, Secret]:
@@ -186,14 +181,8 @@ class Stash:
         returned. Under a prefix, deleted and destroyed secrets are left out, and what was written within the last
         moments may not be seen yet. The result is in the order of ``names``, or in that of the names' bytes.
         """
-        if (names is None) == (prefix is None):
-            raise InvalidArgumentError("give either names or a prefix", hint="a prefix of '' means all secrets")
-        if names is not None:
-            if isinstance(names, str):
-                raise InvalidArgumentError("names is one name", hint="use get, or give a list")
-            found = self._reader.many([check_name(name) for name in names])
-        else:
-            found = self._reader.with_prefix(check_prefix(prefix or ""))
+        wanted = questions.selection(names, prefix)
+        found = self._reader.with_prefix(wanted) if isinstance(wanted, str) else self._reader.many(wanted)
         return views.together(self._reader, found, hidden=prefix is not None)
 
     def resolve(self, references: Iterable[str | Reference]) -> dict[Reference, Secret]:
@@ -202,12 +191,9 @@ class Stash:
         All or nothing, as :meth:`get_many`, whose batches it shares; the value of a reference with a field is that
         field's text. Raises :class:`PartialError`, its ``failures`` by reference, or of a single one its own error.
         """
-        from dynastash.references import parse
         from dynastash.stash.resolving import resolve
 
-        if isinstance(references, str):
-            raise InvalidArgumentError("references is one text", hint="give a list")
-        return resolve(self._reader, [parse(each) if isinstance(each, str) else each for each in references])
+        return resolve(self._reader, questions.references(references))
 
     def list(self, prefix: str = "", *, verified: bool = False) -> Sequence[SecretInfo]:
         """The secrets whose names start with ``prefix``, in the order of their names' bytes.

@@ -55,6 +55,16 @@ def aws_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+def test_a_forked_process_gets_connections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pre-fork server's children would otherwise read each other's answers from one socket."""
+    made = transport("http://127.0.0.1:1")
+    client = made._client("dynamodb")
+    assert made._client("dynamodb") is client
+    monkeypatch.setattr("dynastash.aws.boto.os.getpid", lambda: 1)
+    made._lock.acquire()  # by a thread that is the parent's
+    assert made._client("dynamodb") is not client
+
+
 class TestCalls:
     """Replies and failures as they come over the wire."""
 

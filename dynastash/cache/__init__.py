@@ -1,0 +1,1 @@
+"""Values kept in memory for applications that ask again and again: :mod:`dynastash.cache.caching` is its face."""
