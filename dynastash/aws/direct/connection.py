@@ -97,18 +97,16 @@ class Connection:
         self.sock: socket.socket | None = None
         self.response = Response(0)
 
-    def start(self, request: bytes, now: float) -> int:
-        """Begin an attempt at ``now``, the monotonic time, and go on as in :meth:`proceed`."""
+    def start(self, request: bytes, now: float) -> None:
+        """Begin an attempt at ``now``, the monotonic time; :meth:`proceed` carries it out."""
         self._out = request
         self._sent = False
         self._ends = now + self._timeouts.total
         self.response = Response(self.limit)
-        return self.proceed(now)
 
-    def connect(self, now: float) -> int:
-        """Begin to connect without anything to send yet, and go on as in :meth:`proceed`."""
+    def connect(self, now: float) -> None:
+        """Begin to connect without anything to send yet; :meth:`proceed` carries it out."""
         self._ends = now + self._timeouts.total
-        return self.proceed(now)
 
     def proceed(self, now: float) -> int:
         """Go on as far as it goes without waiting: ``READ`` or ``WRITE`` where it does not, ``DONE`` at the end.

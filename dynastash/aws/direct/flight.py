@@ -11,7 +11,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from dynastash.aws.base import CallError, Operation
-from dynastash.aws.direct import protocol
 from dynastash.aws.direct.connection import DONE, BrokenError, Connection
 from dynastash.aws.direct.transport import Attempt, failed
 from dynastash.aws.limits import CONNECTIONS
@@ -141,7 +140,8 @@ class DirectFlight:
         except ConfigError as error:  # no credentials: nothing was sent
             self._break(seat, error)
         else:
-            self._step(seat, lambda now: seat.connection.start(request, now), time.monotonic())
+            seat.connection.start(request, now := time.monotonic())
+            self._step(seat, seat.connection.proceed, now)
 
     def _advance(self, seat: _Seat, now: float) -> None:
         if seat.sent is not None:
@@ -191,7 +191,7 @@ class DirectFlight:
             return
         outcome: dict[str, Any] | Exception
         try:
-            outcome = protocol.reply(attempt.operation, response)
+            outcome = attempt.codec.reply(response)
         except (CallError, ConfigError) as error:
             outcome = error
         self._ended.append((ticket, outcome))

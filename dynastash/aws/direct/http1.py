@@ -29,13 +29,14 @@ class UnreadableError(ResponseError):
 class Response:
     """One response, in the making. ``limit`` is the most bytes that its body may have.
 
-    Meaningful once :meth:`feed` or :meth:`end` said that it is complete: ``status``; ``headers`` by their names in
-    lower case, repeated ones joined by commas; ``body``; ``persistent``, whether the connection can be used again.
+    Meaningful once :meth:`feed` or :meth:`end` said that it is complete: ``status``; ``headers``, all in lower case,
+    repeated ones joined by commas; ``body``; ``persistent``, whether the connection can be used again.
     """
 
     __slots__ = (
         "_buffer",
         "_chunks",
+        "_head",
         "_interim",
         "_left",
         "_limit",
@@ -53,7 +54,8 @@ class Response:
         self.persistent = False
         self._limit = limit
         self._mode = _HEAD
-        self._buffer = bytearray()  # of the head, or of a chunk
+        self._head = b""  # as far as it came
+        self._buffer = bytearray()  # what came of a chunk
         self._chunks: list[bytes] = []
         self._left = 0  # bytes of the body that are still to come, or that the body may still take
         self._interim = 0
@@ -86,34 +88,41 @@ class Response:
 
     def _feed_head(self, data: bytes) -> bytes | None:
         """What follows the head; None while it is incomplete."""
-        buffer = self._buffer
-        start = max(0, len(buffer) - 3)
-        buffer += data
+        start = 0
+        if self._head:
+            start = max(0, len(self._head) - 3)
+            data = self._head + data
         while True:
-            if not buffer.startswith(_PREFIX[: len(buffer)]):
+            if not data.startswith(_PREFIX) and not _PREFIX.startswith(data):
                 raise ResponseError("not HTTP")
-            end = buffer.find(b"\r\n\r\n", start, _HEAD_LIMIT)
+            end = data.find(b"\r\n\r\n", start, _HEAD_LIMIT)
             if end < 0:
-                if len(buffer) >= _HEAD_LIMIT:
+                if len(data) >= _HEAD_LIMIT:
                     raise ResponseError("the head is too large")
+                self._head = data
                 return None
-            head, rest = buffer[:end].decode("latin-1"), bytes(buffer[end + 4 :])
-            if self._parse_head(head):
-                self._buffer = bytearray()
-                return rest
+            complete = self._parse_head(data[:end].decode("latin-1"))
+            data = data[end + 4 :]
+            if complete:
+                return data
             self._interim += 1
             if self._interim > _INTERIM_LIMIT:
                 raise ResponseError("too many interim responses")
-            self._buffer = buffer = bytearray(rest)
             start = 0
+
+    def header(self, name: str) -> str | None:
+        """The value of the header ``name``, both in lower case; None without it."""
+        value = self.headers.get(name)
+        return None if value is None else value.strip(" \t")
 
     def _parse_head(self, head: str) -> bool:
         """Take in status and headers, and find out how the body ends; False for an interim response."""
-        first, *fields = head.split("\r\n")
+        fields = head.lower().split("\r\n")
+        first = fields.pop(0)
         if head.count("\n") != len(fields) or head.count("\r") != len(fields) or "\0" in head:
             raise ResponseError("a stray control character")
         code = first[9:12]
-        if first[:9] not in ("HTTP/1.1 ", "HTTP/1.0 ") or first[12:13] not in ("", " "):
+        if first[:9] not in ("http/1.1 ", "http/1.0 ") or first[12:13] not in ("", " "):
             raise ResponseError("not a status line")
         if not (len(code) == 3 and code.isascii() and code.isdigit() and "1" <= code[0] <= "5") or code == "101":
             raise ResponseError("not a status")
@@ -127,13 +136,12 @@ class Response:
 
     def _frame(self, persists: bool) -> None:
         """Find out how the body ends; ``persists`` is whether this version of HTTP keeps connections."""
-        headers = self.headers
-        self.persistent = persists and "close" not in headers.get("connection", "").lower()
-        length, coding = headers.get("content-length"), headers.get("transfer-encoding")
-        if headers.get("content-encoding", "identity").lower() != "identity":
+        self.persistent = persists and "close" not in self.headers.get("connection", "")
+        length, coding = self.header("content-length"), self.header("transfer-encoding")
+        if self.header("content-encoding") not in (None, "identity"):
             raise UnreadableError("the answer is compressed")
         if coding is not None:
-            if length is not None or coding.lower() != "chunked" or not persists:
+            if length is not None or coding != "chunked" or not persists:
                 raise ResponseError("the end of the response is in doubt")
             self._mode = _CHUNKED
             self._left = self._limit
@@ -209,14 +217,19 @@ class Response:
 def _parse_fields(fields: list[str]) -> dict[str, str]:
     if len(fields) > _FIELD_LIMIT:
         raise ResponseError("too many headers")
-    headers: dict[str, str] = {}
-    for field in fields:
-        name, colon, value = field.partition(":")
-        # White space before the colon, or in front of a field that goes on, is what smuggling is made of.
-        if not colon or not name or " " in name or "\t" in name:
-            raise ResponseError("not a header")
-        name, value = name.lower(), value.strip(" \t")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    try:
+        headers = dict([field.split(":", 1) for field in fields])
+    except ValueError:
+        raise ResponseError("not a header") from None
+    # White space before the colon, or in front of a line that continues another, is what smuggling is made of.
+    names = "\n".join(headers)
+    if " " in names or "\t" in names or "" in headers:
+        raise ResponseError("not a header")
+    if len(headers) < len(fields):
+        headers = {}
+        for field in fields:
+            name, _, value = field.partition(":")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 
 

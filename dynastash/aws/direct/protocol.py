@@ -7,9 +7,8 @@ in KMS's answers in two members. STS speaks forms and XML; of its one answer onl
 from __future__ import annotations
 
 import json
-from binascii import a2b_base64, b2a_base64
-from binascii import crc32 as checksum
-from collections.abc import Mapping
+from binascii import a2b_base64, b2a_base64, crc32
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dynastash.aws.base import CallError, Failure, Operation
@@ -24,7 +23,7 @@ _TYPES: Final = {
     "sts": "application/x-www-form-urlencoded; charset=utf-8",
 }
 _IDENTITY_FORM: Final = b"Action=GetCallerIdentity&Version=2011-06-15"
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _BINARY: Final = ("Plaintext", "CiphertextBlob")
 
 # Members whose contents are gone into by those who asked; another type there is no answer at all.
@@ -32,14 +31,15 @@ _LISTS: Final = ("Items",)
 _MAPS: Final = ("LastEvaluatedKey", "Responses", "UnprocessedKeys", "Attributes")
 
 
-class Encoding:
-    """How one operation goes over the wire: its ``content_type``, its ``target`` header, if any, and its bodies."""
+class Codec:
+    """How an operation of ``service`` goes over the wire: under which ``content_type`` and ``target``, if any."""
 
-    __slots__ = ("_operation", "content_type", "target")
+    __slots__ = ("_decode", "_operation", "content_type", "service", "target")
 
     def __init__(self, operation: Operation) -> None:
-        service = operation.service
+        self.service = service = operation.service
         self._operation = operation
+        self._decode = _DECODERS[service]
         self.content_type = _TYPES[service]
         self.target = f"{_TARGETS[service]}.{operation.action}" if service in _TARGETS else None
 
@@ -53,26 +53,25 @@ class Encoding:
             pass
         raise CallError(self._operation, Failure.REJECTED, "ParamValidationError", "the request is malformed")
 
+    def reply(self, response: Response) -> dict[str, Any]:
+        """The reply in ``response``.
 
-def reply(operation: Operation, response: Response) -> dict[str, Any]:
-    """The reply in ``response``.
-
-    Raises :class:`CallError`, or :class:`CredentialsError`, for an error answer and for an answer that is not to be
-    believed. Nothing of its body is shown but the words of an error.
-    """
-    expected = response.headers.get("x-amz-crc32")
-    if expected is not None and expected != str(checksum(response.body)):
-        raise malformed_reply(operation)
-    if not 200 <= response.status < 300:
-        raise refusal(operation, response)
-    found: dict[str, Any] | None
-    try:
-        found = _identity(response.body) if operation.service == "sts" else _decode(operation, response.body)
-    except (TypeError, ValueError, RecursionError):
-        found = None
-    if found is None:  # out here: the parser's exception holds the body
-        raise malformed_reply(operation)
-    return found
+        Raises :class:`CallError`, or :class:`CredentialsError`, for an error answer and for an answer that is not to
+        be believed. Nothing of its body is shown but the words of an error.
+        """
+        expected = response.header("x-amz-crc32")
+        if expected is not None and expected != str(crc32(response.body)):
+            raise malformed_reply(self._operation)
+        if not 200 <= response.status < 300:
+            raise refusal(self._operation, response)
+        found: dict[str, Any] | None
+        try:
+            found = self._decode(response.body)
+        except (TypeError, ValueError, RecursionError):
+            found = None
+        if found is None:  # out here: the parser's exception holds the body
+            raise malformed_reply(self._operation)
+        return found
 
 
 def refusal(operation: Operation, response: Response) -> CallError | CredentialsError:
@@ -85,8 +84,8 @@ def server_time(operation: Operation, response: Response) -> float | None:
     """The server's time, in seconds since the epoch, where it refuses the request for being signed at another."""
     if response.status < 400 or not refuses_time(*_complaint(operation, response)[:2]):
         return None
-    match response.headers.get("date", "").replace(":", " ").split(" "):
-        case [_, day, month, year, hour, minute, second, "GMT"] if month in _MONTHS:
+    match (response.header("date") or "").replace(":", " ").split(" "):
+        case [_, day, month, year, hour, minute, second, "gmt"] if month in _MONTHS:
             from datetime import UTC, datetime
 
             try:
@@ -141,14 +140,14 @@ _decode_plain: Final = json.JSONDecoder().decode
 _decode_binary: Final = json.JSONDecoder(object_hook=_with_binary).decode
 
 
-def _decode(operation: Operation, body: bytes) -> dict[str, Any] | None:
+def _dynamodb(body: bytes) -> dict[str, Any] | None:
     text = str(body, "utf-8")
-    if operation.service == "dynamodb":
-        found = _decode_binary(text) if '"B' in text else _decode_plain(text)
-        if type(found) is not dict or not _shaped(found):
-            return None
-        return found
-    found = _decode_plain(text)
+    found = _decode_binary(text) if '"B' in text else _decode_plain(text)
+    return found if type(found) is dict and _shaped(found) else None
+
+
+def _kms(body: bytes) -> dict[str, Any] | None:
+    found = _decode_plain(str(body, "utf-8"))
     if type(found) is not dict:
         return None
     for name in _BINARY:
@@ -211,3 +210,10 @@ def _xml_error(text: str) -> dict[str, Any] | None:
     if "<Error>" not in text or len(found[0]) != 1:
         return None
     return {"__type": found[0][0], "message": found[1][0] if found[1] else ""}
+
+
+_DECODERS: Final[Mapping[str, Callable[[bytes], dict[str, Any] | None]]] = {
+    "dynamodb": _dynamodb,
+    "kms": _kms,
+    "sts": _identity,
+}

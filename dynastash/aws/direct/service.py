@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dynastash._version import __version__
 from dynastash.aws.base import Failure
 from dynastash.aws.direct.connection import DONE, WRITE, BrokenError, Connection
-from dynastash.aws.direct.signing import Credentials, Signer
+from dynastash.aws.direct.signing import Credentials, Signer, canonical_headers, canonical_path
 from dynastash.aws.limits import CONNECTIONS
 from dynastash.errors import CredentialsError
 
@@ -23,9 +23,31 @@ if TYPE_CHECKING:
     from dynastash.aws.direct.target import Target
     from dynastash.aws.direct.tls import Trust
 
+_DATE: Final = "\0"  # its place in a template; no header holds such a character
 _USER_AGENT: Final = f"dynastash/{__version__}"
 _ADDRESSES_KEPT: Final = 30.0  # seconds; AWS's own records live for a minute or less
 _IDLE: Final = 60.0  # seconds; what stands in between forgets idle connections without a word, some after minutes
+
+
+class _Head:
+    """What the heads of all requests to one operation have in common: all but the date, the signature and the length.
+
+    ``before`` and ``after`` the date stands the beginning of the canonical form; ``names`` are the signed headers';
+    ``lines`` go over the wire, up to where the date follows.
+    """
+
+    __slots__ = ("after", "before", "lines", "names")
+
+    def __init__(self, target: Target, token: str | None, content_type: str, action: str | None) -> None:
+        signed = {"content-type": content_type, "host": target.authority, "x-amz-date": _DATE}
+        if token:
+            signed["x-amz-security-token"] = token
+        if action is not None:
+            signed["x-amz-target"] = action
+        self.names, headers = canonical_headers(signed.items())
+        self.before, _, self.after = f"POST\n{canonical_path(target.path)}\n\n{headers}".partition(_DATE)
+        sent = "".join([f"{name}: {value}\r\n" for name, value in signed.items() if value is not _DATE])
+        self.lines = f"POST {target.path} HTTP/1.1\r\n{sent}user-agent: {_USER_AGENT}\r\nx-amz-date: "
 
 
 class Service:
@@ -43,7 +65,7 @@ class Service:
         self._limit = limit
         self._signer = Signer(region, name)
         self._dated: tuple[int, str] = (0, "")
-        self._checked: Credentials | None = None
+        self._heads: tuple[Credentials | None, dict[str | None, _Head]] = (None, {})
         self._idle: deque[Connection] = deque(maxlen=CONNECTIONS)
         self._addresses: tuple[float, Sequence[tuple[Any, ...]]] = (0.0, ())
         self._preparing: Any = None
@@ -55,24 +77,19 @@ class Service:
 
         Raises :class:`CredentialsError` where the credentials cannot stand in a header.
         """
-        if credentials is not self._checked:
-            _check(credentials)
-            self._checked = credentials
         dated = self._dated
         if dated[0] != seconds:
             self._dated = dated = (seconds, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds)))
-        target = self._target
-        headers = [("Host", target.authority), ("Content-Type", content_type), ("X-Amz-Date", dated[1])]
-        if credentials.token:
-            headers.append(("X-Amz-Security-Token", credentials.token))
-        if action is not None:
-            headers.append(("X-Amz-Target", action))
-        signed = self._signer.authorization(credentials, dated[1], headers, body, path=target.path)
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-        return (
-            f"POST {target.path} HTTP/1.1\r\n{lines}Authorization: {signed}\r\n"
-            f"User-Agent: {_USER_AGENT}\r\nContent-Length: {len(body)}\r\n\r\n"
-        ).encode("latin-1") + body
+        kept = self._heads
+        if kept[0] is not credentials:  # renewed
+            _check(credentials)
+            self._heads = kept = (credentials, {})
+        head = kept[1].get(action)
+        if head is None:
+            head = kept[1][action] = _Head(self._target, credentials.token, content_type, action)
+        date = dated[1]
+        signed = self._signer.seal(credentials, date, f"{head.before}{date}{head.after}", head.names, body)
+        return (f"{head.lines}{date}\r\nAuthorization: {signed}\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
 
     def connection(self) -> Connection:
         """A kept connection that is still there, else a new one that has yet to connect.
@@ -135,7 +152,8 @@ class Service:
         connection: Connection | None = None
         try:
             connection = self.new()
-            drive(connection, connection.connect(time.monotonic()))
+            connection.connect(time.monotonic())
+            drive(connection)
             connection.idle_since = time.monotonic()
             self._idle.append(connection)
         except Exception:
@@ -167,8 +185,9 @@ class Service:
         return addresses
 
 
-def drive(connection: Connection, wanted: int) -> None:
-    """Wait until ``connection`` has done what was begun with it. Raises as its methods do."""
+def drive(connection: Connection) -> None:
+    """Do what was begun with ``connection``, and wait as that takes. Raises as its methods do."""
+    wanted = connection.proceed(time.monotonic())
     while wanted != DONE:
         waiter = poll()
         waiter.register(connection.fileno(), POLLOUT if wanted == WRITE else POLLIN)

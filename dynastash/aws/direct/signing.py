@@ -80,11 +80,16 @@ class Signer:
         ``host``, ``x-amz-date`` with ``amz_date``, and ``x-amz-security-token`` where the credentials have a token.
         ``path`` and ``query`` are as they stand in the request line.
         """
-        names, canonical = _canonical_headers(headers)
-        request = (
-            f"{method.upper()}\n{_canonical_path(path)}\n{_canonical_query(query)}\n"
-            f"{canonical}\n{names}\n{sha256(body).hexdigest()}"
-        )
+        names, canonical = canonical_headers(headers)
+        lines = f"{method.upper()}\n{canonical_path(path)}\n{_canonical_query(query)}\n{canonical}"
+        return self.seal(credentials, amz_date, lines, names, body)
+
+    def seal(self, credentials: Credentials, amz_date: str, lines: str, names: str, body: bytes) -> str:
+        """The same for a request whose canonical form is at hand.
+
+        ``lines`` are its method, path, query and headers, each with its newline; ``names`` those of the headers.
+        """
+        request = f"{lines}\n{names}\n{sha256(body).hexdigest()}"
         day = amz_date[:8]
         scope = f"{day}/{self._region}/{self._service}/aws4_request"
         text = f"{_ALGORITHM}\n{amz_date}\n{scope}\n{sha256(request.encode()).hexdigest()}"
@@ -102,7 +107,7 @@ class Signer:
         return key
 
 
-def _canonical_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
+def canonical_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
     """The names, and the lines of names and values; those of one name go together in the order they were given."""
     found: dict[str, str] = {}
     for name, value in headers:
@@ -114,7 +119,8 @@ def _canonical_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
     return ";".join(names), "".join([f"{name}:{found[name]}\n" for name in names])
 
 
-def _canonical_path(path: str) -> str:
+def canonical_path(path: str) -> str:
+    """``path`` as it is signed: without empty and dotted segments, and quoted once more."""
     if path in ("", "/"):
         return "/"
     from urllib.parse import quote  # only an endpoint behind a gateway has a path

@@ -42,12 +42,12 @@ class Source(Protocol):
 class Attempt:
     """One attempt at a call: what to send, where, and whether the clock was set right for it already."""
 
-    __slots__ = ("body", "encoding", "operation", "repeated", "service")
+    __slots__ = ("body", "codec", "operation", "repeated", "service")
 
-    def __init__(self, operation: Operation, service: Service, encoding: protocol.Encoding, body: bytes) -> None:
+    def __init__(self, operation: Operation, service: Service, codec: protocol.Codec, body: bytes) -> None:
         self.operation = operation
         self.service = service
-        self.encoding = encoding
+        self.codec = codec
         self.body = body
         self.repeated = False
 
@@ -75,7 +75,7 @@ class DirectTransport:
         self._tls = tls
         self._timeouts = timeouts
         self._identity_timeouts = identity_timeouts
-        self._encodings: dict[Operation, protocol.Encoding] = {}
+        self._codecs: dict[Operation, protocol.Codec] = {}
         self._ahead = 0.0  # seconds that AWS's clock is ahead of ours, as far as it complained
         self._trust: Trust | None = None
         self._services: dict[str, Service] = {}
@@ -95,7 +95,7 @@ class DirectTransport:
         while True:
             response = self._exchange(attempt)
             if not self.must_repeat(attempt, response):
-                return protocol.reply(operation, response)
+                return attempt.codec.reply(response)
 
     def flight(self) -> DirectFlight:
         """Many calls at once over as many connections, driven by the caller's thread."""
@@ -122,16 +122,16 @@ class DirectTransport:
 
     def attempt(self, operation: Operation, request: Mapping[str, Any]) -> Attempt:
         """What sending ``request`` takes. Raises :class:`CallError` or :class:`~dynastash.errors.ConfigError`."""
-        encoding = self._encodings.get(operation)
-        if encoding is None:
-            encoding = self._encodings[operation] = protocol.Encoding(operation)
-        return Attempt(operation, self._service(operation.service), encoding, encoding.body(request))
+        codec = self._codecs.get(operation)
+        if codec is None:
+            codec = self._codecs[operation] = protocol.Codec(operation)
+        return Attempt(operation, self._service(codec.service), codec, codec.body(request))
 
     def signed(self, attempt: Attempt) -> bytes:
         """The bytes to send now. Raises :class:`~dynastash.errors.ConfigError` where there are no credentials."""
-        encoding = attempt.encoding
+        codec = attempt.codec
         return attempt.service.request(
-            self._source.get(), encoding.content_type, encoding.target, attempt.body, int(time.time() + self._ahead)
+            self._source.get(), codec.content_type, codec.target, attempt.body, int(time.time() + self._ahead)
         )
 
     def must_repeat(self, attempt: Attempt, response: Response) -> bool:
@@ -150,7 +150,8 @@ class DirectTransport:
         connection: Connection | None = None
         try:
             connection = attempt.service.connection()
-            drive(connection, connection.start(request, time.monotonic()))
+            connection.start(request, time.monotonic())
+            drive(connection)
         except BrokenError as error:
             attempt.service.discard(connection, error)
             raise failed(attempt.operation, error) from error.__cause__
