@@ -107,10 +107,10 @@ class Lifecycle:
         head = snapshot.head
         left = self._numbers(name)
         while left:
-            done, head = self._changes.until_won(name, partial(self._bury_batch, name, left))
-            if not done:  # somebody has recreated it meanwhile: nothing of that is ours
+            done, found = self._changes.until_won(name, partial(self._bury_batch, name, left))
+            if not done:  # somebody has recreated it meanwhile: nothing of that is ours, nor for us to report
                 break
-            left = left[done:]
+            head, left = found, left[done:]
         return head
 
     def prunable(self, name: str, *, keep: int | None, before_ms: int | None) -> list[int]:

@@ -275,8 +275,9 @@ class TestDestroy:
                 if change.expected is not None and change.expected.last == 5 and len(change.tombstones) == 1:
                     world.fresh().put("n", b"again", recreate=True)
 
-        world.fresh(Meddled(world.store, 2)).destroy("n")
+        destroyed = world.fresh(Meddled(world.store, 2)).destroy("n")
         assert world.fresh().get("n").value == b"again"
+        assert destroyed.state is State.DESTROYED, "destroy told what somebody else made of the secret since"
 
 
 class Small(Between):

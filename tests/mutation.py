@@ -1,0 +1,207 @@
+"""Is each line held by a test? ``python -m tests.mutation MODULE …``, such as ``dynastash/stash/changes.py``.
+
+mutmut makes the mutants: one small change each, all of a module in one file, to be switched on one at a time. The tests
+are collected once and run once, to see which of them reach which function; then each mutant is met, in a forked child,
+by those that reach its function, the quickest first, until one fails. (mutmut's own runner finds tests again by their
+ids, which those with hostile bytes in them do not survive.) What is left is printed as a diff; exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_COPIED = ("dynastash", "tests", "cloudformation", "docs", "README.md", "CHANGELOG.md", "pyproject.toml", "setup.cfg")
+_VARIABLE = "MUTANT_UNDER_TEST"
+_STASH = [f"tests/unit/test_{name}.py" for name in (
+    "stash_basics", "stash_races", "stash_hostile", "stash_rotation", "stash_many", "stash_parallel",
+    "stash_lifecycle", "lifecycle", "lifecycle_boundaries", "stash_details",
+)]  # fmt: skip
+TESTS: Mapping[str, Sequence[str]] = {
+    "dynastash/stash/verify.py": ["tests/unit/test_verify.py"],
+    "dynastash/stash/batches.py": [*_STASH, "tests/unit/test_sealed.py"],
+    "dynastash/stash/highwater.py": [*_STASH, "tests/unit/test_statefile.py"],
+    "dynastash/stash/": _STASH,
+    "dynastash/stores/sqlite.py": ["tests/unit/test_sqlite.py", "tests/contract/test_sqlite.py"],
+    "dynastash/stores/dynamodb.py": ["tests/unit/test_dynamodb.py"],
+    "dynastash/crypto/": ["tests/unit/test_crypto_*.py", "tests/vectors"],
+}
+"""By the beginning of a module's path: the quick tests that hold it."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change. ``name`` switches it on; ``function`` is what the tests must reach."""
+
+    name: str
+    function: str
+    diff: str
+
+
+def main(arguments: list[str]) -> int:
+    """Copy everything, mutate the copy and run the tests in it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("modules", nargs="+", type=Path)
+    parser.add_argument("--only", default="", help="mutants whose name or diff matches this pattern")
+    parser.add_argument("--tests", nargs="+", help="instead of those that tests/mutation.py names")
+    parser.add_argument("--copied", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.copied:
+        return max(_meet(module, options.only, options.tests) for module in options.modules)
+    with tempfile.TemporaryDirectory() as name:
+        for part in _COPIED:
+            copy = shutil.copytree if Path(part).is_dir() else shutil.copy
+            copy(part, Path(name, part))
+        return subprocess.run([sys.executable, "-m", "tests.mutation", "--copied", *arguments], cwd=name).returncode
+
+
+def _meet(module: Path, only: str, tests: Sequence[str] | None) -> int:
+    mutants = [mutant for mutant in _mutate(module) if re.search(only, f"{mutant.name}\n{mutant.diff}")]
+    chosen = tests or next(list(names) for start, names in TESTS.items() if str(module).startswith(start))
+    paths = [str(path) for name in chosen for path in sorted(Path().glob(name))]
+    runner = _Runner(mutants)
+    # Their own process for each module: what is imported stays as it was mutated.
+    pid = os.fork()
+    if not pid:
+        quiet = [
+            "-p",
+            "no:terminal",
+            "-p",
+            "no:xdist",
+            "-p",
+            "no:cacheprovider",
+            "-o",
+            "tmp_path_retention_policy=failed",
+        ]
+        code = pytest.main([*quiet, *paths], plugins=[runner])
+        os._exit(code if code else runner.report(module))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _mutate(module: Path) -> list[Mutant]:
+    from mutmut.mutation.file_mutation import mutate_file_contents
+    from mutmut.utils.format_utils import get_mutant_name, mangled_name_from_mutant_name
+
+    mutated = mutate_file_contents(str(module), module.read_text())
+    module.write_text(mutated.code)
+    functions = {
+        node.name: ast.get_source_segment(mutated.code, node) or ""
+        for node in ast.walk(ast.parse(mutated.code))
+        if isinstance(node, ast.FunctionDef)
+    }
+    mutants = []
+    for short in mutated.mutant_names:
+        name = get_mutant_name(module, short)
+        function = mangled_name_from_mutant_name(name)
+        mutants.append(Mutant(name, function, _diff(functions, short)))
+    return mutants
+
+
+def _diff(functions: Mapping[str, str], short: str) -> str:
+    original = functions[re.sub(r"__mutmut_\d+$", "__mutmut_orig", short)]
+    marker = re.compile(r"\s*# type: ignore # mutmut generated$|__mutmut_(\d+|orig)")
+    before, after = ([marker.sub("", line) for line in text.splitlines()] for text in (original, functions[short]))
+    lines = list(difflib.unified_diff(before, after, lineterm="", n=1))
+    return "\n".join(lines[2:])
+
+
+class _Runner:
+    """A pytest plugin: the tests once, and then the mutants instead of the tests."""
+
+    def __init__(self, mutants: Sequence[Mutant]) -> None:
+        self._mutants = mutants
+        self._left: list[Mutant] = []
+        self._outcomes: Counter[str] = Counter()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """All the work."""
+        begun = time.monotonic()
+        reached = self._reached(session)
+        print(
+            f"\n{len(self._mutants)} mutants, {len(session.items)} tests, {time.monotonic() - begun:.0f} s", flush=True
+        )
+        if session.testsfailed:
+            raise RuntimeError("the tests fail without a mutant")
+        for number, mutant in enumerate(self._mutants, 1):
+            outcome = self._outcome(session, mutant, reached.get(mutant.function, {}))
+            self._outcomes[outcome] += 1
+            if outcome in ("survived", "not reached"):
+                self._left.append(mutant)
+                print(f"{outcome}: {mutant.name}\n{mutant.diff}\n", flush=True)
+            if number % 50 == 0:
+                print(f"{number} mutants: {dict(self._outcomes)}, {time.monotonic() - begun:.0f} s", flush=True)
+        return True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Without pytest's own terminal: why a test fails without a mutant."""
+        if report.failed and not os.environ[_VARIABLE].count("__mutmut_"):
+            print(report.nodeid, report.longreprtext)
+
+    def report(self, module: Path) -> int:
+        """Print the sum."""
+        print(f"{module}: {len(self._mutants)} mutants: {dict(self._outcomes)}")
+        return 1 if self._left else 0
+
+    def _reached(self, session: pytest.Session) -> dict[str, dict[Any, float]]:
+        """By function: the tests that reach it and how long they take."""
+        from mutmut.state import state
+
+        reached: dict[str, dict[Any, float]] = {}
+        os.environ[_VARIABLE] = "stats"
+        for item, following in _with_next(session.items):
+            state()._stats.clear()
+            begun = time.monotonic()
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            for function in state()._stats:
+                reached.setdefault(function, {})[item] = time.monotonic() - begun
+        os.environ[_VARIABLE] = ""
+        return reached
+
+    @staticmethod
+    def _outcome(session: pytest.Session, mutant: Mutant, tests: Mapping[Any, float]) -> str:
+        if not tests:
+            return "not reached"
+        pid = os.fork()
+        if not pid:
+            os.environ[_VARIABLE] = mutant.name
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 1), os.dup2(null, 2)
+            for item, following in _with_next(sorted(tests, key=lambda item: tests[item])):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if session.testsfailed:
+                    os._exit(1)
+            os._exit(0)
+        deadline = time.monotonic() + 20 + 10 * sum(tests.values())
+        while time.monotonic() < deadline:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                return "survived" if status == 0 else "killed"
+            time.sleep(0.01)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        return "timed out"
+
+
+def _with_next(items: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    return zip(items, [*items[1:], None], strict=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
