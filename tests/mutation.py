@@ -2,8 +2,9 @@
 
 mutmut makes the mutants: one small change each, all of a module in one file, to be switched on one at a time. The tests
 are collected once and run once, to see which of them reach which function; then each mutant is met, in a forked child,
-by those that reach its function, the quickest first, until one fails. (mutmut's own runner finds tests again by their
-ids, which those with hostile bytes in them do not survive.) What is left is printed as a diff; exit code 1.
+by those that reach its function, the quickest first, until one fails or ``--budget`` seconds of tests have passed.
+(mutmut's own runner finds tests again by their ids, which those with hostile bytes in them do not survive.) What is
+left is printed as a diff; exit code 1. Changes to nothing but an error's wording or hint are counted and not tried.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +37,15 @@ _STASH = [f"tests/unit/test_{name}.py" for name in (
 )]  # fmt: skip
 TESTS: Mapping[str, Sequence[str]] = {
     "dynastash/stash/verify.py": ["tests/unit/test_verify.py"],
-    "dynastash/stash/batches.py": [*_STASH, "tests/unit/test_sealed.py"],
-    "dynastash/stash/highwater.py": [*_STASH, "tests/unit/test_statefile.py"],
     "dynastash/stash/": _STASH,
     "dynastash/stores/sqlite.py": ["tests/unit/test_sqlite.py", "tests/contract/test_sqlite.py"],
     "dynastash/stores/dynamodb.py": ["tests/unit/test_dynamodb.py"],
     "dynastash/crypto/": ["tests/unit/test_crypto_*.py", "tests/vectors"],
 }
 """By the beginning of a module's path: the quick tests that hold it."""
+
+
+_WORDING = re.compile(r'f?"(?:[^"\\]|\\.)* (?:[^"\\]|\\.)*"|,? *hint=(?:None|[^,()]*(?:\([^()]*\))?)|XX|\s')
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,13 @@ class Mutant:
     function: str
     diff: str
 
+    @property
+    def is_wording(self) -> bool:
+        """Whether it changes only what an error says: text with a space in it, or the hint."""
+        lines = self.diff.splitlines()
+        before, after = ("".join(line[1:] for line in lines if line[:1] == sign) for sign in "-+")
+        return _WORDING.sub("", before) == _WORDING.sub("", after)
+
 
 def main(arguments: list[str]) -> int:
     """Copy everything, mutate the copy and run the tests in it."""
@@ -60,10 +70,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("modules", nargs="+", type=Path)
     parser.add_argument("--only", default="", help="mutants whose name or diff matches this pattern")
     parser.add_argument("--tests", nargs="+", help="instead of those that tests/mutation.py names")
+    parser.add_argument("--budget", type=float, default=3.0, help="seconds of tests for each mutant")
     parser.add_argument("--copied", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.copied:
-        return max(_meet(module, options.only, options.tests) for module in options.modules)
+        return _meet_all(options)
     with tempfile.TemporaryDirectory() as name:
         for part in _COPIED:
             copy = shutil.copytree if Path(part).is_dir() else shutil.copy
@@ -71,26 +82,25 @@ def main(arguments: list[str]) -> int:
         return subprocess.run([sys.executable, "-m", "tests.mutation", "--copied", *arguments], cwd=name).returncode
 
 
-def _meet(module: Path, only: str, tests: Sequence[str] | None) -> int:
-    mutants = [mutant for mutant in _mutate(module) if re.search(only, f"{mutant.name}\n{mutant.diff}")]
-    chosen = tests or next(list(names) for start, names in TESTS.items() if str(module).startswith(start))
-    paths = [str(path) for name in chosen for path in sorted(Path().glob(name))]
-    runner = _Runner(mutants)
-    # Their own process for each module: what is imported stays as it was mutated.
-    pid = os.fork()
+def _meet_all(options: argparse.Namespace) -> int:
+    """Modules with the same tests together: those are collected and run once for all of them."""
+    groups: dict[tuple[str, ...], list[Mutant]] = {}
+    for module in options.modules:
+        chosen = options.tests or next(names for start, names in TESTS.items() if str(module).startswith(start))
+        groups.setdefault(tuple(chosen), []).extend(
+            mutant for mutant in _mutate(module) if re.search(options.only, f"{mutant.name}\n{mutant.diff}")
+        )
+    return max(_meet(mutants, tests, options.budget) for tests, mutants in groups.items())
+
+
+def _meet(mutants: Sequence[Mutant], tests: Sequence[str], budget: float) -> int:
+    paths = [str(path) for name in tests for path in sorted(Path().glob(name))]
+    runner = _Runner(mutants, budget)
+    pid = os.fork()  # a process of their own: what is imported stays as it is mutated
     if not pid:
-        quiet = [
-            "-p",
-            "no:terminal",
-            "-p",
-            "no:xdist",
-            "-p",
-            "no:cacheprovider",
-            "-o",
-            "tmp_path_retention_policy=failed",
-        ]
-        code = pytest.main([*quiet, *paths], plugins=[runner])
-        os._exit(code if code else runner.report(module))
+        quiet = ["-o", "addopts=", "-p", "no:terminal", "-p", "no:xdist", "-p", "no:cacheprovider"]
+        code = pytest.main([*quiet, "-o", "tmp_path_retention_policy=failed", *paths], plugins=[runner])
+        os._exit(code if code else runner.report())
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -124,8 +134,10 @@ def _diff(functions: Mapping[str, str], short: str) -> str:
 class _Runner:
     """A pytest plugin: the tests once, and then the mutants instead of the tests."""
 
-    def __init__(self, mutants: Sequence[Mutant]) -> None:
+    def __init__(self, mutants: Sequence[Mutant], budget: float) -> None:
         self._mutants = mutants
+        self._budget = budget
+        self._out = os.fdopen(os.dup(1), "w")  # pytest captures the other one
         self._left: list[Mutant] = []
         self._outcomes: Counter[str] = Counter()
 
@@ -140,24 +152,29 @@ class _Runner:
         if session.testsfailed:
             raise RuntimeError("the tests fail without a mutant")
         for number, mutant in enumerate(self._mutants, 1):
-            outcome = self._outcome(session, mutant, reached.get(mutant.function, {}))
+            outcome = (
+                "wording" if mutant.is_wording else self._outcome(session, mutant, reached.get(mutant.function, {}))
+            )
             self._outcomes[outcome] += 1
             if outcome in ("survived", "not reached"):
                 self._left.append(mutant)
-                print(f"{outcome}: {mutant.name}\n{mutant.diff}\n", flush=True)
+                self._say(f"{outcome}: {mutant.name}\n{mutant.diff}\n")
             if number % 50 == 0:
-                print(f"{number} mutants: {dict(self._outcomes)}, {time.monotonic() - begun:.0f} s", flush=True)
+                self._say(f"{number} mutants: {dict(self._outcomes)}, {time.monotonic() - begun:.0f} s")
         return True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Without pytest's own terminal: why a test fails without a mutant."""
         if report.failed and not os.environ[_VARIABLE].count("__mutmut_"):
-            print(report.nodeid, report.longreprtext)
+            self._say(f"{report.nodeid} {report.longreprtext}")
 
-    def report(self, module: Path) -> int:
+    def report(self) -> int:
         """Print the sum."""
-        print(f"{module}: {len(self._mutants)} mutants: {dict(self._outcomes)}")
+        self._say(f"{len(self._mutants)} mutants: {dict(self._outcomes)}")
         return 1 if self._left else 0
+
+    def _say(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
 
     def _reached(self, session: pytest.Session) -> dict[str, dict[Any, float]]:
         """By function: the tests that reach it and how long they take."""
@@ -174,21 +191,23 @@ class _Runner:
         os.environ[_VARIABLE] = ""
         return reached
 
-    @staticmethod
-    def _outcome(session: pytest.Session, mutant: Mutant, tests: Mapping[Any, float]) -> str:
+    def _outcome(self, session: pytest.Session, mutant: Mutant, tests: Mapping[Any, float]) -> str:
         if not tests:
             return "not reached"
+        ordered = sorted(tests, key=lambda item: tests[item])
+        total = list(accumulate(tests[item] for item in ordered))
+        ordered = [item for item, until in zip(ordered, total, strict=True) if until <= self._budget] or ordered[:1]
         pid = os.fork()
         if not pid:
             os.environ[_VARIABLE] = mutant.name
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, 1), os.dup2(null, 2)
-            for item, following in _with_next(sorted(tests, key=lambda item: tests[item])):
+            for item, following in _with_next(ordered):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 if session.testsfailed:
                     os._exit(1)
             os._exit(0)
-        deadline = time.monotonic() + 20 + 10 * sum(tests.values())
+        deadline = time.monotonic() + 30 + 20 * min(self._budget, total[-1])
         while time.monotonic() < deadline:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
