@@ -139,7 +139,7 @@ def resolve(
         raise ConfigError(f"{unknown[0]} is not a setting", hint=_KNOWN)
     for key in ("path", "state"):
         if configuration.path is not None and key in settings:  # relative to the file; an absolute path stays
-            settings[key] = os.path.join(configuration.path.parent, os.path.expanduser(settings[key]))
+            settings[key] = os.path.join(configuration.path.parent, _expanded(settings[key]))
     if variables.get(_STATE):
         settings["state"] = variables[_STATE]
     store = given.get("store") or settings.get("store") or ("sqlite" if name == LOCAL else "dynamodb")
@@ -209,7 +209,7 @@ def _sqlite(name: str, settings: Mapping[str, Any], source: str, variables: Mapp
             f"environment {name} is on this machine and takes no KMS key",
             hint='remove key, or write key = "keyring" to keep its key in the operating system\'s keyring',
         )
-    directory = os.path.expanduser(settings["path"]) if settings.get("path") else _data_directory(variables)
+    directory = _expanded(settings["path"]) if settings.get("path") else _data_directory(variables)
     return Environment(
         name=name,
         store="sqlite",
@@ -225,7 +225,20 @@ def _state(settings: Mapping[str, Any]) -> Path | None:
         return None
     from pathlib import Path
 
-    return Path(_absolute(os.path.expanduser(settings["state"])))
+    return Path(_absolute(_expanded(settings["state"])))
+
+
+def _expanded(text: str) -> str:
+    """A path as somebody wrote it, with ``~`` and ``~user`` replaced."""
+    if "\0" in text:  # TOML has an escape for it, and no file has a name with it
+        raise ConfigError(f"{text[:80]!r} is not a path: it has a zero byte", hint="mend the line")
+    path = os.path.expanduser(text)
+    if path.startswith("~"):
+        raise ConfigError(
+            f"{text[:80]!r} is not a path: there is no such user",
+            hint="write ~/ for your home directory, or ./~ for a name that begins so",
+        )
+    return path
 
 
 def _absolute(path: str) -> str:
@@ -245,7 +258,7 @@ def _working_directory() -> str:
 
 def _find(directory: str, variables: Mapping[str, str]) -> str | None:
     if named := variables.get("DYNASTASH_CONFIG"):
-        path = os.path.expanduser(named)
+        path = _expanded(named)
         if not _is_file(path):
             raise ConfigError(f"DYNASTASH_CONFIG names {path}, which is not a file", hint="unset it or mend the path")
         return _absolute(path)
@@ -278,7 +291,7 @@ def _check_owner(path: str, directory: str) -> None:
 
 def _data_directory(variables: Mapping[str, str]) -> str:
     if named := variables.get("DYNASTASH_DATA"):
-        return os.path.expanduser(named)
+        return _expanded(named)
     return directories.user_data()
 
 

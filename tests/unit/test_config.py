@@ -316,6 +316,13 @@ class TestEmbedded:
             assert of(text, "a", variables={"DYNASTASH_DATA": given}).directory == expected
             assert of(text, "b", variables={"DYNASTASH_DATA": given}).directory == here / "p"
 
+    @pytest.mark.parametrize("setting", ["path", "state"])
+    @pytest.mark.parametrize("text", ["~nobody-of-that-name/x", "a\\u0000b"])
+    def test_a_path_that_cannot_be_is_no_traceback(self, setting: str, text: str) -> None:
+        """A user who does not exist raised RuntimeError; a zero byte came as far as the file system, as ValueError."""
+        with pytest.raises(ConfigError, match="is not a path"):
+            of(f'[env.a]\nstore = "sqlite"\n{setting} = "{text}"', "a")
+
     def test_directories_are_absolute(self, home: Path) -> None:
         """Whatever the configuration file was called by: the process may go elsewhere later."""
         write(Path.cwd() / "dynastash.toml", '[env.a]\nstore = "sqlite"\npath = "p"')

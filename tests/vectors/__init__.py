@@ -10,7 +10,7 @@ from typing import Any
 
 from dynastash.crypto import envelope, records
 from dynastash.crypto.transcript import MAX_DEPTH
-from dynastash.errors import DynastashError
+from dynastash.errors import DynastashError, FormatError
 from dynastash.models import DataKey, Item, State, check_environment
 
 PUBLISHED = Path(__file__).with_name("format-v1.json")
@@ -82,12 +82,43 @@ def run_head(case: dict[str, Any]) -> str | None:
 
 
 def cases(path: Path) -> Iterator[tuple[str, str, str | None]]:
-    """Run a file: ``(id, why, failure or None)`` for each case. Anything but our own errors is a failure too."""
-    document = json.loads(path.read_text(encoding="utf-8"))
-    for kind, run in (("vectors", run_version), ("heads", run_head)):
-        for case in document.get(kind, []):
+    """Run a file: ``(id, why, failure or None)`` for each case. Anything but our own errors is a failure too.
+
+    Raises :class:`FormatError` for a file that does not have the form of docs/format-v1.md, section 7.
+    """
+    for kind, case in _document(path):
+        try:
+            _check_case(kind, case)
+        except (ValueError, TypeError, KeyError) as error:
+            failure: str | None = f"cannot be run: {type(error).__name__}: {error}"
+        else:
             try:
-                failure = run(case)
+                failure = (run_head if kind == "heads" else run_version)(case)
             except Exception as error:
                 failure = f"raised {type(error).__name__}: {error}"
-            yield case["id"], case.get("why", ""), failure
+        yield str(case.get("id")), str(case.get("why", "")), failure
+
+
+def _document(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """A file's cases, each with the list that it stands in."""
+    try:
+        document = json.loads(path.read_bytes().decode("utf-8"))
+        found = [(kind, case) for kind in ("vectors", "heads") for case in document.get(kind, [])]
+        if not all(isinstance(case, dict) for _, case in found):
+            raise TypeError
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise FormatError(f"{path} is not a file of vectors: {type(error).__name__}") from None
+    return found
+
+
+def _check_case(kind: str, case: dict[str, Any]) -> None:
+    """Raise ValueError, TypeError or KeyError unless ``case`` can be run. Its items may be anything."""
+    DataKey(bytes.fromhex(case["data_key"]))
+    if not all(isinstance(case[name], str) for name in ("env", "name", "result")):
+        raise TypeError("a text is none")
+    if kind == "vectors" and not isinstance(case["version"], int):
+        raise TypeError("the version is no number")
+    if kind == "vectors" and case["result"] == "ok":
+        base64.b64decode(case["value"], validate=True)
+    for part in ("item", "head") if kind == "heads" else ("item",):
+        case[part]

@@ -260,4 +260,19 @@ def test_an_error_that_is_not_ours_is_a_failure(tmp_path: Path) -> None:
     """A case that cannot be run at all counts as failed, whatever it expects."""
     path = tmp_path / "broken.json"
     path.write_text(json.dumps({"vectors": [{"id": "broken", "result": "reject"}]}), encoding="utf-8")
-    assert [(identity, failure) for identity, _, failure in cases(path)] == [("broken", "raised KeyError: 'data_key'")]
+    assert [(identity, failure) for identity, _, failure in cases(path)] == [
+        ("broken", "cannot be run: KeyError: 'data_key'")
+    ]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff", b"[]", b"null", b'{"vectors": 1}', b'{"heads": [1]}', b"[" * 100_000]
+)
+def test_what_is_no_file_of_vectors_is_no_traceback(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It raised whatever the JSON parser, or the first look into the document, raised."""
+    path = tmp_path / "vectors.json"
+    path.write_bytes(content)
+    assert main([str(path)]) == 1
+    assert "is not a file of vectors" in capsys.readouterr().out
