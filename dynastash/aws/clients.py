@@ -94,6 +94,7 @@ def translated(service: str) -> Iterator[None]:
     Raises :class:`ServiceError`, or :class:`~dynastash.errors.ConfigError` where no call could be made.
     """
     from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, ParamValidationError
+    from botocore.parsers import ResponseParserError
 
     from dynastash.aws.botoerrors import configuration_error
     from dynastash.aws.errors import one_line
@@ -110,6 +111,8 @@ def translated(service: str) -> Iterator[None]:
         ) from error
     except ParamValidationError as error:
         raise ServiceError(f"the request to {service} is malformed: {one_line(error)}") from error
+    except ResponseParserError as error:
+        raise ServiceError(f"the answer of {service} cannot be read", code="MalformedReply") from error
     except BotoCoreError as error:
         raise configuration_error(error) from error
 

@@ -18,7 +18,20 @@ _SECTIONS: Final = {
     "Secrets": ("put", "get", "list", "history", "diff", "generate", "rotate", "rollback"),
     "Their end": ("delete", "undelete", "destroy", "prune"),
     "Use": ("run",),
-    "Operate": ("deploy", "doctor", "audit", "verify", "rewrap", "export", "import", "env", "completion"),
+    "Operate": (
+        "deploy",
+        "doctor",
+        "grant",
+        "revoke",
+        "access",
+        "audit",
+        "verify",
+        "rewrap",
+        "export",
+        "import",
+        "env",
+        "completion",
+    ),
 }
 _MODULES: Final = {
     "put": "put",
@@ -37,6 +50,7 @@ _MODULES: Final = {
     "deploy": "deploy",
     "doctor": "doctor",
     "audit": "audit",
+    **dict.fromkeys(("grant", "revoke", "access"), "access"),
     "env": "environment",
     "completion": "completion",
 }

@@ -63,14 +63,8 @@ class Permissions:
         )
 
     def rotate(self) -> Outcome:
-        """UpdateItem and DeleteItem in a transaction: what destroying, pruning and rewrapping take besides."""
-        return self._outcome(
-            "rotate",
-            [
-                ("dynamodb:UpdateItem", lambda: self._transact("Update")),
-                ("dynamodb:DeleteItem", lambda: self._transact("Delete")),
-            ],
-        )
+        """DeleteItem in a transaction: what pruning takes besides."""
+        return self._outcome("rotate", [("dynamodb:DeleteItem", lambda: self._transact("Delete"))])
 
     def _outcome(self, what: str, asked: list[tuple[str, _Ask]]) -> Outcome:
         denied: list[str] = []
@@ -144,9 +138,6 @@ class Permissions:
             never["Item"] = self._key()
         else:
             never["Key"] = self._key()
-        if action == "Update":
-            never["UpdateExpression"] = "REMOVE #doctor"
-            never["ExpressionAttributeNames"] = {"#name": "name", "#doctor": "doctor"}
         try:
             with translated("dynamodb"):
                 self._account.client("dynamodb").transact_write_items(TransactItems=[{action: never}])

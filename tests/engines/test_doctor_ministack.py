@@ -193,7 +193,7 @@ READER = {
     "kms": ["Decrypt"],
 }
 WRITER = {"dynamodb": [*READER["dynamodb"], "PutItem"], "kms": ["Decrypt", "GenerateDataKey"]}
-ROTATOR = {"dynamodb": [*WRITER["dynamodb"], "UpdateItem", "DeleteItem"], "kms": WRITER["kms"]}
+ROTATOR = {"dynamodb": [*WRITER["dynamodb"], "DeleteItem"], "kms": WRITER["kms"]}
 
 
 def user(engine: Engine, allowed: dict[str, list[str]]) -> boto3.Session:
