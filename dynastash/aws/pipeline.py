@@ -80,13 +80,14 @@ def carry_out_many(
 class _Piece(Generic[_T]):
     """One piece of work, and where it stands."""
 
-    __slots__ = ("call", "ended", "patience", "result", "work")
+    __slots__ = ("call", "ended", "held", "patience", "result", "work")
 
     def __init__(self, work: Work[_T] | None) -> None:
         self.work = work
         self.call: Call
         self.patience: Patience | None = None
         self.ended = work is None
+        self.held = False  # rests, throttled, and keeps its place in the window
         self.result: _T | DynastashError | None = None
 
 
@@ -101,6 +102,7 @@ class _Run(Generic[_T]):
         self._ready: deque[_Piece[_T]] = deque()  # those with a call to send
         self._resting: list[tuple[float, int, _Piece[_T]]] = []  # a heap, by the moment to go on
         self._in_flight: dict[int, _Piece[_T]] = {}
+        self._held = 0
         self._tickets = 0
         self._drawn_all = False
         self._hopeless = False
@@ -129,14 +131,19 @@ class _Run(Generic[_T]):
     def _wake(self) -> None:
         while self._resting and self._resting[0][0] <= self._clock.monotonic():
             piece = heapq.heappop(self._resting)[2]
+            self._held -= piece.held
+            piece.held = False
             if piece.patience is None:
                 self._go_on(piece, {})
             else:
                 self._ready.appendleft(piece)
 
     def _fill(self) -> None:
-        """Send what may be sent, drawing more work where the window has room."""
-        while len(self._in_flight) < self._window.allowed:
+        """Send what may be sent, drawing more work where the window has room.
+
+        A throttled call keeps its place while it rests: what went out in its stead would be throttled too.
+        """
+        while len(self._in_flight) + self._held < self._window.allowed:
             if not self._ready and not self._draw():
                 return
             if not self._ready:
@@ -191,6 +198,8 @@ class _Run(Generic[_T]):
         if delay is None or self._hopeless:
             self._go_on(piece, error)
         else:
+            piece.held = error.failure is Failure.THROTTLED
+            self._held += piece.held
             self._rest(piece, delay)
 
     def _rest(self, piece: _Piece[_T], delay: float) -> None:

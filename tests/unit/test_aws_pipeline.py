@@ -136,6 +136,17 @@ class TestMany:
         assert list(carry_out_many(map(asking, range(20)), Made(answer), FakeClock(), window)) == list(range(20))
         assert window.allowed < 8
 
+    def test_a_throttled_call_keeps_its_place_while_it_rests(self) -> None:
+        """Else the next one goes out at once, is throttled too, and the service is asked as fast as it can say no."""
+        clock = FakeClock()
+
+        def answer(number: int, before: int) -> object:
+            return number if clock.monotonic() > 5 else throttled(DECRYPT)
+
+        transport = Made(answer)
+        assert list(carry_out_many(map(asking, range(40)), transport, clock, Window(8))) == list(range(40))
+        assert len(transport.asked) - 40 < 40  # eight at first, then about two a second
+
     def test_draws_only_a_little_ahead(self) -> None:
         """Four windows, whatever there is: one slow call holds up so many results and no more."""
         drawn: list[int] = []
