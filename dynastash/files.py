@@ -64,6 +64,25 @@ def create_once(path: Path, fill: Callable[[Path], None]) -> None:
     _sync(path.parent)
 
 
+def memory_directory() -> Path:
+    """A new directory of our own (0700), in memory where the machine has a place for that, else among temporary files.
+
+    Such places are the user's run-time directory, if it is theirs alone, and POSIX shared memory.
+    """
+    import tempfile
+
+    for parent in (*_in_memory(), None):
+        try:
+            directory = Path(tempfile.mkdtemp(prefix="dynastash-", dir=parent))
+        except OSError:
+            if parent is None:
+                raise
+        else:
+            directory.chmod(0o700)  # whatever the umask took away
+            return directory
+    raise AssertionError  # the last one returned or raised
+
+
 @contextmanager
 def one_at_a_time(directory: Path) -> Iterator[None]:
     """Let one process in at once, for what cannot be linked into place. Ends with the process: no file is left."""
@@ -75,6 +94,19 @@ def one_at_a_time(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _in_memory() -> Iterator[Path]:
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
+    try:
+        status = runtime.stat()
+        if runtime.is_absolute() and status.st_uid == os.geteuid() and status.st_mode & 0o077 == 0:
+            yield runtime
+    except OSError:
+        pass
+    shared = Path("/dev/shm")  # noqa: S108  # mkdtemp makes a directory of our own in it
+    if shared.is_dir():
+        yield shared
 
 
 def _sync(path: Path) -> None:

@@ -151,6 +151,24 @@ class Period(_ParamType):
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
+class Seconds(_ParamType):
+    """A short length of time, ``least`` seconds or more: ``30s``, ``5m``, ``1h``."""
+
+    name = "time"
+
+    def __init__(self, least: int) -> None:
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"([0-9]{1,6})([smh])", str(value))
+        seconds = 0.0 if match is None else float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+        if match is None or seconds < self._least:
+            self.fail(f"{quoted(str(value))} is not a time from {self._least}s on: write 30s, 5m or 1h", param, ctx)
+        return seconds
+
+
 class Pair(_ParamType):
     """``KEY=TEXT``; the text may contain further equals signs."""
 

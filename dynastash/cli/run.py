@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dynastash.cli.command import OwnOption
-from dynastash.cli.options import FilePath, Settings, Usage, common
+from dynastash.cli.options import FilePath, Seconds, Settings, Usage, common
+from dynastash.cli.output import say
 from dynastash.cli.program import ProgramCommand
+
+if TYPE_CHECKING:
+    from dynastash.running.supervised import Care
 
 
 def _pair(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -70,11 +74,35 @@ def _pair(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) ->
     metavar="VAR",
     help="Inherit VAR all the same: with --pristine, or DYNASTASH_LOCAL_KEY.",
 )
+@click.option("--mask", cls=OwnOption, is_flag=True, help="Put **** in place of the values in what PROGRAM prints.")
+@click.option(
+    "--files",
+    "directory",
+    cls=OwnOption,
+    metavar="DIR",
+    help="Files in DIR instead of variables, removed afterwards; auto: in memory. VAR_FILE is the path.",
+)
+@click.option("--watch", cls=OwnOption, is_flag=True, help="Restart PROGRAM when a secret changes.")
+@click.option(
+    "--interval",
+    cls=OwnOption,
+    type=Seconds(1),
+    metavar="TIME",
+    help="How often --watch looks: 30s, 5m.  [default: 60s]",
+)
+@click.option(
+    "--on-change",
+    cls=OwnOption,
+    metavar="WHAT",
+    help="restart, or a signal such as SIGHUP.  [default: restart]",
+)
+@click.option("--init", cls=OwnOption, is_flag=True, help="Stay as its parent: pass signals on, reap zombies.")
 @common
 def run_command(settings: Settings, program: tuple[str, ...], **given: Any) -> None:
     """Run PROGRAM with secrets as environment variables: all of them, or it does not start.
 
-    dynastash becomes PROGRAM, so that signals, exit code and terminal are the program's own. No value is ever in an
+    dynastash becomes PROGRAM, so that signals, exit code and terminal are the program's own. With --mask, --files,
+    --watch or --init it stays as its parent, passes signals on and returns its exit code. No value is ever in an
     argument. Variables that are there already are inherited, and the secrets win.
     """
     from dynastash.running.environment import inherited, with_plain, with_secrets
@@ -85,7 +113,30 @@ def run_command(settings: Settings, program: tuple[str, ...], **given: Any) -> N
     if not asked and not given["files"]:
         raise Usage("which secrets was not said", "give --prefix ('' for all), --secret or --env-file")
     environment = with_plain(inherited(pristine=given["pristine"], passed=given["passed"]), asked.plain)
+    care = _care(given)
     path = find(program[0], environment)
-    if asked:
-        environment = with_secrets(environment, collect(settings.stash(), asked))
-    become(path, program, environment)
+    stash = settings.stash() if asked else None
+    found = [] if stash is None else collect(stash, asked)
+    if care is None:
+        become(path, program, with_secrets(environment, found))
+    from dynastash.running.supervised import Supervised
+
+    click.get_current_context().exit(Supervised(stash, asked, found, environment, care, say).run(path, program))
+
+
+def _care(given: dict[str, Any]) -> Care | None:
+    """What keeps us beside the program; None where nothing does, and nothing for it has to be loaded."""
+    if not given["watch"] and (given["interval"] is not None or given["on_change"] is not None):
+        raise Usage("--interval and --on-change go with --watch", "add --watch")
+    if not (given["mask"] or given["directory"] is not None or given["watch"] or given["init"]):
+        return None
+    from dynastash.running.supervised import Care
+    from dynastash.running.supervisor import signal_named
+    from dynastash.running.watch import INTERVAL
+
+    change = given["on_change"]
+    number = None if change in (None, "restart") else signal_named(change)
+    if change not in (None, "restart") and number is None:
+        raise Usage(f"--on-change {change} is no signal", "write restart, SIGHUP, SIGUSR1 and so on")
+    interval = (given["interval"] or INTERVAL) if given["watch"] else None
+    return Care(given["mask"], given["directory"], interval, number)

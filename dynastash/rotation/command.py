@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from dynastash.clock import Clock, SystemClock
 from dynastash.errors import InvalidArgumentError, RotationError
 from dynastash.generate import Policy, generate
+from dynastash.masking import Mask
 from dynastash.models import Plaintext, Secret
 from dynastash.rotation.delivery import CURRENT_FILE, PENDING_FILE, document, facts, files
-from dynastash.rotation.masking import Mask
 from dynastash.rotation.process import NotStarted, Output, leaving_in_order, run, to_stderr
 from dynastash.stash.rotation import Rotation
 
@@ -33,7 +33,7 @@ class CommandRotator:
     ``delivery`` says how it gets the values (:mod:`dynastash.rotation.delivery`), which are in neither its arguments
     nor its environment. ``timeout`` is in seconds, for each step, up to a day. What the program prints goes to
     ``output``, standard error unless told otherwise, as it comes and with the values masked
-    (:mod:`dynastash.rotation.masking`).
+    (:mod:`dynastash.masking`).
     """
 
     def __init__(

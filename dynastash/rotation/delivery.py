@@ -6,13 +6,13 @@ import base64
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from dynastash.errors import RotationError
+from dynastash.files import memory_directory
 from dynastash.models import Secret
 from dynastash.stash.rotation import Rotation
 
@@ -63,9 +63,8 @@ def files(step: str, current: Secret, pending: Secret) -> Iterator[dict[str, str
     stack = ExitStack()
     try:
         with _translated(step):
-            directory = _private_directory()
+            directory = memory_directory()
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
-            directory.chmod(0o700)  # whatever the umask took away, here and below
             places = {CURRENT_FILE: (directory / "current", current), PENDING_FILE: (directory / "pending", pending)}
             for path, secret in places.values():
                 stack.enter_context(_written(path, secret.value))
@@ -107,26 +106,3 @@ def _written(path: Path, value: bytes) -> Iterator[None]:
             os.ftruncate(descriptor, 0)
         finally:
             os.close(descriptor)
-
-
-def _private_directory() -> Path:
-    for parent in _places():
-        try:
-            return Path(tempfile.mkdtemp(prefix="dynastash-", dir=parent))
-        except OSError:
-            continue
-    return Path(tempfile.mkdtemp(prefix="dynastash-"))
-
-
-def _places() -> Iterator[Path]:
-    """Where files stay in memory: the user's run-time directory, if it is theirs alone, and POSIX shared memory."""
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
-    try:
-        status = runtime.stat()
-        if runtime.is_absolute() and status.st_uid == os.geteuid() and status.st_mode & 0o077 == 0:
-            yield runtime
-    except OSError:
-        pass
-    shared = Path("/dev/shm")  # noqa: S108  # mkdtemp makes a directory of our own in it
-    if shared.is_dir():
-        yield shared

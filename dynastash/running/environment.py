@@ -49,13 +49,13 @@ def with_secrets(environment: Environment, assigned: Iterable[Assigned]) -> Envi
         if b"\0" in value:
             raise InvalidArgumentError(
                 f"{each.label} has a NUL byte, which no variable can hold",
-                hint="let the program ask for it with `dynastash get`",
+                hint="hand it over as a file: add --files auto",
             )
         size, limit = len(each.variable) + len(value) + 2, _largest()
         if size > limit:
             raise ValueTooLargeError(
                 f"{each.label} is too large for a variable: {len(value)} bytes of {limit}, the name included",
-                hint="let the program ask for it with `dynastash get`",
+                hint="hand it over as a file: add --files auto",
             )
         filled[each.variable.encode("ascii")] = value
     return filled

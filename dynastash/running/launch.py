@@ -75,6 +75,6 @@ def not_started(path: str, environment: Environment, error: OSError) -> CommandE
         return CommandError(
             f"{path} cannot be started: its arguments and environment, {size} bytes in {len(environment)} variables, "
             "are too large for this system",
-            hint="name fewer secrets, or let the program ask for them with `dynastash get`",
+            hint="hand the secrets over as files: add --files auto; or name fewer",
         )
     return CommandError(f"{path} cannot be started: {error.strerror}", hint="check the program's file")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from dynastash.errors import (
     SecretNotFoundError,
     StoreError,
 )
+from dynastash.frozen import Frozen, field
 from dynastash.models import Secret
 from dynastash.references import SCHEME, Reference, is_reference, parse
 from dynastash.running.variables import check_variable, variable_of
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _LARGEST_FILE: Final = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Frozen):
     """A reference, the variable that it goes into, and where that was said: ``--secret``, or a file and its line."""
 
     variable: str
@@ -36,8 +35,7 @@ class Wanted:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Frozen):
     """What was asked for. ``plain`` are variables of files that are no references."""
 
     prefixes: tuple[str, ...] = ()
@@ -50,8 +48,7 @@ class Request:
         return bool(self.prefixes or self.wanted)
 
 
-@dataclass(frozen=True, slots=True)
-class Assigned:
+class Assigned(Frozen):
     """A secret on its way to a program. ``label`` is how it was named; ``path`` where it goes as a file."""
 
     variable: str

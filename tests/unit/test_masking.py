@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import shlex
+import urllib.parse
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dynastash.generate import KeyPair, generate
-from dynastash.rotation.masking import Mask
+from dynastash.masking import Mask
 
 VALUE = b"correct horse"
 
@@ -94,6 +97,87 @@ def test_a_value_within_or_across_another_leaves_nothing_of_either() -> None:
     assert _filtered([b"hunter2", b"<hunter2>"], b"-<hunter2>-") == b"-****-"
     assert _filtered([b"aaaa"], b"<aaaa", b"a", b"a>") == b"<****>"
     assert _filtered([b"aaaaa"], b"<aaaaa", b"a") == b"<****"
+
+
+HOSTILE = [b"p\xe4ss+/=?&", b'sl/sh "q" \\ it\'s $x`\n2nd line of it', bytes(range(1, 60)), "päß🔑~.-_*!()".encode()]
+
+
+def _encodings(value: bytes) -> dict[str, bytes]:
+    """What common tools make of a value, by hand where Python has no such tool."""
+    text = value.decode("utf-8", "replace")
+    lower = urllib.parse.quote(value, safe="")
+    made = {
+        "base64": base64.b64encode(value),
+        "base64url": base64.urlsafe_b64encode(value),
+        "base64url without padding": base64.urlsafe_b64encode(value).rstrip(b"="),
+        "base64 in lines": base64.encodebytes(value),
+        "URL": urllib.parse.quote(value, safe="").encode(),
+        "URL, slashes left": urllib.parse.quote(value).encode(),
+        "URL, lower case": re.sub("%..", lambda found: found[0].lower(), lower).encode(),
+        "form": urllib.parse.urlencode({"v": value})[2:].encode(),
+        "encodeURIComponent": urllib.parse.quote(value, safe="!'()*").encode(),
+    }
+    if text.encode() == value:
+        made |= {
+            "JSON": json.dumps(text).encode(),
+            "JSON in JSON": json.dumps(json.dumps(text)[1:-1]).encode(),
+            "JSON, UTF-8": json.dumps(text, ensure_ascii=False).encode(),
+            "shell": shlex.quote(text).encode(),
+        }
+    return made
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_encoded_values_are_masked(value: bytes) -> None:
+    """Whatever encodes it: nothing of more than a few characters is left, split or not."""
+    for name, form in _encodings(value).items():
+        written = b"<" + form + b">"
+        shown = _filtered([value], written)
+        left = shown.replace(b"*", b"").strip(b"<>\"'= \n")
+        assert len(left) <= 2, (name, shown)
+        assert _filtered([value], *(bytes([byte]) for byte in written)) == shown
+
+
+@settings(max_examples=60)
+@given(st.binary(min_size=4, max_size=50), st.binary(max_size=7), st.binary(max_size=7))
+def test_base64_of_something_around_a_value(value: bytes, before: bytes, after: bytes) -> None:
+    """At all three alignments and in both alphabets, all that is the value's alone is gone.
+
+    A character at either end holds bits of its neighbour too; these may be seen.
+    """
+    if len(value.strip()) < 4:
+        return
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        whole = encode(before + value + after)
+        start, stop = -(-len(before) * 8 // 6), (len(before) + len(value)) * 8 // 6
+        shown = _filtered([value], b"<", whole[:5], whole[5:], b">")
+        if b"*" not in whole and len(whole[start:stop]) >= 4:
+            assert whole[start:stop] not in shown
+
+
+def test_texts_within_a_json_value_are_masked() -> None:
+    """A program that takes it apart prints the parts. Short ones are not sought."""
+    value = json.dumps({"user": "ada", "password": 'correct "horse', "hosts": ["battery.example.com", 5432]}).encode()
+    assert _filtered([value], b'ada: correct "horse at battery.example.com:5432') == b"ada: **** at ****:5432"
+
+
+def test_many_values_are_sought_at_once() -> None:
+    """500 of them, in the middle of other text and across writes; short and long ones."""
+    values = [b"%05d-%s" % (number, b"x" * (number % 40)) for number in range(500)]
+    for value in values[::7]:
+        text = b"password=" + value + b"; and more"
+        whole = _filtered(values, text)
+        assert value not in whole and b"password=****" in whole
+        assert _filtered(values, text[:11], text[11:14], text[14:]) == whole
+
+
+def test_a_very_long_value_is_masked_in_larger_pieces() -> None:
+    """As it is and in base64; at most 511 bytes wait for what follows."""
+    value = b"".join(b"%06d" % number for number in range(20_000))
+    for form in (value, base64.b64encode(value), base64.b64encode(b"x" + value)):
+        shown = _filtered([value], *(form[start : start + 1000] for start in range(0, len(form), 1000)))
+        assert len(shown.replace(b"*", b"")) <= 4
+    assert Mask([value]).feed(b"-" * 10 + value[:300]) == b"-" * 10
 
 
 @given(
