@@ -116,9 +116,13 @@ class ScriptedTransport(Threaded):
 
 
 class StaticSource:
-    """Made-up credentials that stay as they are."""
+    """Made-up credentials that stay as they are until a test renews them."""
 
     def __init__(self, access_key: str = "AKIAEXAMPLE", secret_key: str = "secret", token: str | None = None) -> None:
+        self.renew(access_key, secret_key, token)
+
+    def renew(self, access_key: str, secret_key: str, token: str | None = None) -> None:
+        """Have these from now on."""
         self._credentials = Credentials(access_key, secret_key, token)
 
     def get(self) -> Credentials:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import ssl
 import threading
@@ -36,6 +37,10 @@ class Peer:
             self._wire.requests.append(request)
         return request
 
+    def hello(self) -> bytes:
+        """Whatever comes first."""
+        return self._more()
+
     def send(self, data: bytes) -> None:
         """Send, whether or not the client still listens."""
         with contextlib.suppress(OSError):
@@ -45,6 +50,18 @@ class Peer:
         """Close the connection the hard way."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self._sock.close()
+
+    def gone(self) -> bool:
+        """Whether the client has closed the connection."""
+        self._sock.setblocking(False)
+        try:
+            return not self._sock.recv(1)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        finally:
+            self._sock.setblocking(True)
 
     def stall(self) -> None:
         """Say nothing until the client gives up."""
@@ -72,8 +89,13 @@ class Wire:
     url: str
     connections: int = 0
     closed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    requests: list[bytes] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list, repr=False)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens, whatever host ``url`` names."""
+        return "127.0.0.1", int(self.url.rpartition(":")[2])
 
 
 def answering(*answers: bytes, close: bool = False) -> Script:
@@ -93,6 +115,22 @@ def ok(body: bytes, *headers: bytes) -> bytes:
     """A well-formed answer."""
     lines = b"".join(header + b"\r\n" for header in headers)
     return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (lines, len(body), body)
+
+
+def echoing(peer: Peer) -> None:
+    """Answer each request with the table that it names, as an item: whose answer is whose shows."""
+    while (request := peer.request()) is not None:
+        peer.send(echo(request))
+
+
+def table_of(request: bytes) -> str:
+    """The table that a request names."""
+    return str(json.loads(request.partition(b"\r\n\r\n")[2])["TableName"])
+
+
+def echo(request: bytes) -> bytes:
+    """The answer that holds nothing but that table's name."""
+    return ok(json.dumps({"Items": [{"name": {"S": table_of(request)}}]}).encode())
 
 
 @contextlib.contextmanager

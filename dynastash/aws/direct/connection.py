@@ -200,7 +200,7 @@ class Connection:
         try:
             self.sock = context.wrap_socket(self.sock, server_hostname=self._target.host, do_handshake_on_connect=False)
         except OSError as error:  # closed again already
-            raise self._unreached("ConnectionClosedError", _CLOSED) from error
+            raise self._lost(error, Failure.UNREACHABLE) from error
         self._stage = _HANDSHAKING
         self.deadline = min(now + self._timeouts.connect, self._ends)
 
@@ -213,7 +213,7 @@ class Connection:
                 return wanted
             if type(error).__name__ == "SSLCertVerificationError":
                 return self._distrusted(error, now)
-            raise self._not_shaken(error) from error
+            raise self._lost(error, Failure.UNREACHABLE) from error
         self._stage = _READY
         self.deadline = min(now + self._timeouts.read, self._ends)
         return DONE
@@ -229,13 +229,6 @@ class Connection:
         self._next -= 1  # the address that has just answered
         return self._establish(now)
 
-    def _not_shaken(self, error: OSError) -> BrokenError:
-        if self._is_tls(error):
-            return BrokenError(
-                Failure.UNREACHABLE, "SSLError", f"SSL validation failed for {self._target.url} {one_line(error)}"
-            )
-        return self._unreached("ConnectionClosedError", _CLOSED)
-
     def _send(self, now: float) -> int:
         assert self.sock is not None
         self._sent = True  # from here on nobody knows
@@ -245,7 +238,7 @@ class Connection:
             except OSError as error:
                 if wanted := self._wanted(error):
                     return wanted
-                raise self._lost(error) from error
+                raise self._lost(error, Failure.AMBIGUOUS) from error
             self.deadline = min(now + self._timeouts.read, self._ends)
             self._out = b"" if count == len(self._out) else memoryview(self._out)[count:]
         return READ
@@ -259,7 +252,7 @@ class Connection:
             except OSError as error:
                 if wanted := self._wanted(error):
                     return wanted
-                raise self._lost(error) from error
+                raise self._lost(error, Failure.AMBIGUOUS) from error
             try:
                 if not data:
                     response.end()
@@ -283,15 +276,11 @@ class Connection:
                 return WRITE
         return 0
 
-    def _is_tls(self, error: OSError) -> bool:
-        return any(cls.__name__ == "SSLError" for cls in type(error).__mro__)
-
-    def _lost(self, error: OSError) -> BrokenError:
-        if self._is_tls(error) and type(error).__name__ not in ("SSLEOFError", "SSLZeroReturnError"):
-            return BrokenError(
-                Failure.AMBIGUOUS, "SSLError", f"SSL validation failed for {self._target.url} {one_line(error)}"
-            )
-        return self._unanswered("ConnectionClosedError", _CLOSED)
+    def _lost(self, error: OSError, failure: Failure) -> BrokenError:
+        kinds = [cls.__name__ for cls in type(error).__mro__]
+        if "SSLError" in kinds and kinds[0] not in ("SSLEOFError", "SSLZeroReturnError"):
+            return BrokenError(failure, "SSLError", f"SSL validation failed for {self._target.url} {one_line(error)}")
+        return BrokenError(failure, "ConnectionClosedError", f'{_CLOSED} endpoint URL: "{self._target.url}"')
 
     def _unreached(self, code: str, what: str) -> BrokenError:
         return BrokenError(Failure.UNREACHABLE, code, f'{what} endpoint URL: "{self._target.url}"')

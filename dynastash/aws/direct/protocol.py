@@ -131,7 +131,7 @@ def _with_binary(value: dict[str, Any]) -> dict[str, Any]:
             value["B"] = a2b_base64(text, strict_mode=True)
     elif "BS" in value:
         texts = value["BS"]
-        if type(texts) is list:
+        if type(texts) is list and not (texts and type(texts[0]) is dict):  # that would be the items of a table BS
             value["BS"] = [a2b_base64(text, strict_mode=True) for text in texts]
     return value
 
