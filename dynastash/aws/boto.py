@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dynastash._version import __version__
 from dynastash.aws.base import AwsSettings, Operation, Transport
-from dynastash.aws.botoerrors import call_error, configuration_error, no_region
+from dynastash.aws.botoerrors import call_error, configuration_error, credentials_failure, no_region
 from dynastash.aws.errors import not_from_aws
 from dynastash.aws.flight import ThreadedFlight
 from dynastash.aws.limits import CONNECT_TIMEOUT, CONNECTIONS, IDENTITY_TIMEOUT, READ_TIMEOUT
-from dynastash.errors import ConfigError, CredentialsError
 
 if TYPE_CHECKING:
     import boto3
@@ -97,12 +96,7 @@ def credentials_of(session: boto3.Session) -> ReadOnlyCredentials:
             raise NoCredentialsError
         return credentials.get_frozen_credentials()
     except Exception as error:
-        translated = call_error(Operation.GET_CALLER_IDENTITY, error, session.profile_name)
-        if isinstance(translated, ConfigError):
-            raise translated from error
-        raise CredentialsError(
-            f"the AWS credentials cannot be had: {translated.message}", hint="check the network and the AWS profile"
-        ) from error
+        raise credentials_failure(error, session.profile_name) from error
 
 
 class BotoTransport:
@@ -171,6 +165,10 @@ class BotoTransport:
     def _make_client(self, service: str) -> BaseClient:
         from botocore.exceptions import BotoCoreError
 
+        try:
+            self._session.get_credentials()  # here, where their failures are not taken for a client's
+        except Exception as error:
+            raise credentials_failure(error, self._session.profile_name) from error
         try:
             # The stubs know each service by its literal name; here the name is a variable.
             make: Any = self._session.client

@@ -120,7 +120,23 @@ def call_error(operation: Operation, error: Exception, profile: str | None = Non
         return CallError(operation, Failure.AMBIGUOUS, type(error).__name__, _text(error))
     if "BotoCoreError" in names:
         return configuration_error(error, profile)
+    if isinstance(error, RuntimeError) and "still expired" in str(error):  # the credentials, also when renewed
+        return credentials_error("ExpiredToken", "") or malformed_reply(operation)
     return malformed_reply(operation)
+
+
+def credentials_failure(error: Exception, profile: str | None = None) -> ConfigError:
+    """For any exception from looking for credentials, those of botocore's code on an unexpected document included."""
+    if isinstance(error, ValueError):
+        return configuration_error(error, profile)
+    translated = call_error(Operation.GET_CALLER_IDENTITY, error, profile)
+    if isinstance(translated, ConfigError):
+        return translated
+    unexpected = translated.code == malformed_reply(translated.operation).code
+    text = "their source gives an unexpected answer" if unexpected else translated.message
+    return CredentialsError(
+        f"the AWS credentials cannot be had: {text}", hint="check the network, their source and the AWS profile"
+    )
 
 
 def _answer(operation: Operation, error: Exception) -> CallError | CredentialsError:

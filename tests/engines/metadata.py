@@ -27,7 +27,8 @@ class Metadata:
 
     ``instance`` and ``container`` are the documents with credentials. ``hops`` below 1 loses the answers to PUT on
     their way, as for a container behind another hop. ``authorization`` is what the container's endpoint wants to see.
-    ``status`` answers requests by ``METHOD path`` with another status, ``raw`` with these very bytes.
+    ``status`` answers requests by ``METHOD path`` with another status, ``once`` only the first, ``raw`` with these very
+    bytes. ``version_1`` lets requests without a token pass.
     """
 
     url: str = ""
@@ -37,6 +38,8 @@ class Metadata:
     hops: int = 1
     role: str = ROLE
     status: dict[str, int] = field(default_factory=dict)
+    once: dict[str, int] = field(default_factory=dict)
+    version_1: bool = False
     raw: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
@@ -75,6 +78,8 @@ def serving(host: str = "127.0.0.1") -> Iterator[Metadata]:
             if asked in state.raw:
                 self.wfile.write(state.raw[asked])
                 self.close_connection = True
+            elif asked in state.once:
+                self._answer(state.once.pop(asked), b"not now")
             elif asked in state.status:
                 self._answer(state.status[asked], b"no")
             elif self.path == "/latest/api/token":
@@ -98,7 +103,7 @@ def serving(host: str = "127.0.0.1") -> Iterator[Metadata]:
                 self._answer(200, token.encode())
 
         def _instance(self, role: str) -> None:
-            if self.headers["x-aws-ec2-metadata-token"] not in state.tokens:
+            if self.headers["x-aws-ec2-metadata-token"] not in state.tokens and not state.version_1:
                 self._answer(401, b"")
             elif role:
                 self._answer(200 if role == state.role else 404, json.dumps(state.instance).encode())
