@@ -219,7 +219,7 @@ def test_expired_credentials_of_an_instance_are_used(server: Metadata) -> None:
 
 
 def _good(**parts: Any) -> dict[str, Any]:
-    return Metadata().document("x", **parts)
+    return Metadata().document("x", **{"Expiration": "2199-01-01T00:00:00Z", **parts})
 
 
 @pytest.mark.parametrize(
@@ -242,6 +242,7 @@ def _good(**parts: Any) -> dict[str, Any]:
         json.dumps(_good(AccountId=5)).encode(),
         json.dumps(_good(AccountId="evil.example.com/")).encode(),
     ],
+    ids=lambda document: document[:60].decode("ascii", "replace"),
 )
 def test_documents_without_usable_credentials_are_for_boto3(server: Metadata, document: bytes) -> None:
     server.raw[CREDENTIALS] = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(document), document)
