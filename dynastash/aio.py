@@ -122,6 +122,7 @@ class AsyncStash:
 
     put = _awaited(Stash.put)
     generate = _awaited(Stash.generate)
+    locate = _awaited(Stash.locate)
     list = _awaited(Stash.list)
     history = _awaited(Stash.history)
     rollback = _awaited(Stash.rollback)

@@ -40,6 +40,7 @@
     │  ├─ ServiceAccessDeniedError
     │  └─ ServiceUnavailableError  throttled or out of reach
     ├─ TransferError
+    ├─ TemplateError               .line, .column: where in the template, or None
     ├─ PolicyError                 a policy document cannot be read
     └─ DeployError
        ├─ DeployAccessDeniedError
@@ -265,6 +266,20 @@ class CommandNotFoundError(CommandError):
 
 class TransferError(DynastashError):
     """A file of secrets cannot be read, or not be carried over as a whole."""
+
+
+class TemplateError(DynastashError):
+    """A template cannot be read, or not be rendered. ``line`` and ``column`` count from 1; None where unknown."""
+
+    line: int | None
+    column: int | None
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, line: int | None = None, column: int | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.line = line
+        self.column = column
 
 
 class PolicyError(DynastashError):

@@ -83,6 +83,29 @@ def memory_directory() -> Path:
     raise AssertionError  # the last one returned or raised
 
 
+def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Put ``data`` in the place of ``path``, as a whole and with ``mode``, whether there was something or not.
+
+    A symbolic link is replaced, not followed. The file belongs to whoever calls this.
+    """
+    import secrets
+
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), mode)  # whatever the umask took away
+            os.fsync(file.fileno())
+        os.replace(temporary, path)  # noqa: PTH105
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+    _sync(path.parent)
+
+
 @contextmanager
 def one_at_a_time(directory: Path) -> Iterator[None]:
     """Let one process in at once, for what cannot be linked into place. Ends with the process: no file is left."""

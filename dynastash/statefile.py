@@ -8,11 +8,9 @@ a mark that cannot be read has not held.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
-import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dynastash.errors import ConfigError, InvalidNameError
-from dynastash.files import check_private, prepare_directory
+from dynastash.files import check_private, prepare_directory, replace_file
 from dynastash.models import MAX_VERSION, Head, check_name
 from dynastash.stash.highwater import HighWater
 
@@ -114,7 +112,7 @@ class StateFile(HighWater):
                 everything = self._load() if _identity(self._path) is not None else {}
                 self._merge(everything)
                 everything.setdefault(self._environment, {})[self._store()] = dict(self._seen)
-                _replace(self._path, _encoded(everything))
+                replace_file(self._path, _encoded(everything))
                 self._read_as = _identity(self._path)
         self._dirty = False
 
@@ -190,27 +188,6 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from dynastash.cli.outcome import outcome
 _SECTIONS: Final = {
     "Secrets": ("put", "get", "list", "history", "diff", "generate", "rotate", "rollback"),
     "Their end": ("delete", "undelete", "destroy", "prune"),
-    "Use": ("run",),
+    "Use": ("run", "render"),
     "Operate": (
         "deploy",
         "doctor",
@@ -43,6 +43,7 @@ _MODULES: Final = {
     "rollback": "rotation",
     **dict.fromkeys(("delete", "undelete", "destroy", "prune", "diff"), "lifecycle"),
     "run": "run",
+    "render": "render",
     "verify": "verify",
     "rewrap": "verify",
     "export": "transfer",

@@ -5,7 +5,7 @@ code meaning
 ==== ===========================================================================================================
 0    done
 1    any other error
-2    usage or configuration: an option, a name, a size, a missing region
+2    usage or configuration: an option, a name, a size, a missing region, a template
 3    not found: a secret, a version, a stage, a field, a table
 4    denied: by IAM, by the key's policy, by the file system, or for want of credentials
 5    integrity: a record is not what dynastash wrote, or is wrapped under a stranger's key
@@ -47,6 +47,7 @@ _CODES: Final[dict[type[errors.DynastashError], int]] = {
     errors.InvalidReferenceError: USAGE,
     errors.InvalidArgumentError: USAGE,
     errors.ValueTooLargeError: USAGE,
+    errors.TemplateError: USAGE,
     errors.NotFoundError: NOT_FOUND,
     errors.ConflictError: CONFLICT,
     errors.ExpiredError: CONFLICT,

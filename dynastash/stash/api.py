@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dynastash.clock import Clock, SystemClock
-from dynastash.errors import ConflictError, InvalidArgumentError
+from dynastash.errors import ConflictError, DynastashError, InvalidArgumentError
 from dynastash.frozen import replace
 from dynastash.keys.base import KeyProvider
 from dynastash.models import (
@@ -194,6 +194,15 @@ class Stash:
         from dynastash.stash.resolving import resolve
 
         return resolve(self._reader, questions.references(references))
+
+    def locate(self, references: Iterable[str | Reference]) -> dict[Reference, Version | DynastashError]:
+        """The version that each of ``references`` leads to, or the error that :meth:`resolve` would raise for it.
+
+        Two batched reads, and no key is used: nothing is opened or authenticated, and fields are not looked for.
+        """
+        from dynastash.stash.locating import locate
+
+        return locate(self._reader, questions.references(references))
 
     def list(self, prefix: str = "", *, verified: bool = False) -> Sequence[SecretInfo]:
         """The secrets whose names start with ``prefix``, in the order of their names' bytes.

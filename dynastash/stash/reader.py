@@ -135,18 +135,18 @@ class Reader:
 
     def current(self, name: str) -> Opened:
         """The current version. One read and one unwrap, where current is the newest version."""
-        return self._selected(name, lambda head: _required(head, Stage.CURRENT))
+        return self._selected(name, lambda head: required(head, Stage.CURRENT))
 
     def staged(self, name: str, stage: Stage) -> Opened:
         """The version that carries ``stage``."""
-        return self._selected(name, lambda head: _required(head, stage))
+        return self._selected(name, lambda head: required(head, stage))
 
     def version(self, name: str, number: int) -> Opened:
         """Version ``number``: head and newest version first, so that a head put back is noticed, then what is missing.
 
         Two reads and two unwraps at most.
         """
-        return self._selected(name, lambda head: _known(head, number))
+        return self._selected(name, lambda head: known(head, number))
 
     def pending(self, name: str) -> int:
         """The number of the pending version, on the word of an authenticated head. The version is not opened."""
@@ -154,7 +154,7 @@ class Reader:
         def attempt() -> int:
             snapshot = self.existing(name)
             self.trusted(snapshot)
-            return _required(snapshot.head, Stage.PENDING)
+            return required(snapshot.head, Stage.PENDING)
 
         return self.consistently(name, attempt)
 
@@ -218,7 +218,11 @@ class Reader:
 
     def usable(self, opened: Opened, *, expired: bool = False) -> Opened:
         """``opened`` if state and expiry allow its use. ``expired`` lets an expired version through."""
-        head, metadata = opened.head, opened.record.metadata
+        self.permit(opened.head, opened.record.metadata, expired=expired)
+        return opened
+
+    def permit(self, head: Head, metadata: records.VersionMetadata, *, expired: bool = False) -> None:
+        """Refuse a version whose state or expiry does not allow its use."""
         if head.state is State.DELETED:
             raise SecretDeletedError(f"{head.name} is deleted", hint=f"`dynastash undelete {head.name}` takes it back")
         if metadata.number in head.disabled:
@@ -234,7 +238,6 @@ class Reader:
                 if pending
                 else f"put or rotate {head.name}",
             )
-        return opened
 
     @staticmethod
     def decode_head(name: str, item: Item) -> Head:
@@ -421,7 +424,8 @@ def _sealing(head: Head) -> int:
     return number
 
 
-def _required(head: Head, stage: Stage) -> int:
+def required(head: Head, stage: Stage) -> int:
+    """The number of the version at ``stage``, or :class:`VersionNotFoundError`."""
     number: int | None = getattr(head, stage.value)
     if number is None:
         found = f": version {head.current} is current" if head.current is not None else ""
@@ -431,7 +435,8 @@ def _required(head: Head, stage: Stage) -> int:
     return number
 
 
-def _known(head: Head, number: int) -> int:
+def known(head: Head, number: int) -> int:
+    """``number`` if there is such a version, or :class:`VersionNotFoundError`."""
     if number > head.last:
         raise VersionNotFoundError(f"{head.name} has no version {number}", hint=f"the newest is version {head.last}")
     if number < head.pruned_below or number in head.destroyed:

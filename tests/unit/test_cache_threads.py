@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
@@ -125,6 +126,21 @@ class TestSingleFlight:
         assert isinstance(leader.exception(), KeyboardInterrupt)
         assert {future.result().number for future in others} == {1}
         assert world.calls == [NAME, NAME]
+
+    def test_what_was_read_earlier_does_not_replace_what_was_read_later(
+        self, world: World, pool: ThreadPoolExecutor
+    ) -> None:
+        """A prefix lands behind a single reading that began after it: the newer version stays."""
+        gate = Gate()
+        world.source.gates = [gate]
+        under = pool.submit(lambda: world.cache.get_many(prefix="app1/"))
+        gate.reached()
+        world.source.rotate(NAME)
+        world.clock.advance(1)
+        assert world.cache.get(NAME).number == 2
+        gate.open()
+        assert under.result()[NAME].number == 1
+        assert world.cache.get(NAME).number == 2
 
     def test_a_batch_and_a_single_reader_share(self, world: World, pool: ThreadPoolExecutor) -> None:
         """Whoever came first reads; each name is read once."""
@@ -293,6 +309,23 @@ class TestWaiting:
 
         engine.stands_in = later  # type: ignore[method-assign]
         assert world.cache.get(NAME).number == 2
+
+    def test_beyond_its_own_expiry_it_does_not_stand_in(self) -> None:
+        """The secret's ``expires_at`` passes while nobody answers."""
+        world = World()
+        expires = datetime.fromtimestamp(world.clock.now() / 1000 + 110, UTC)
+        world.source.rotate(NAME, expires_at=expires)
+        world.cache.get(NAME)
+        gate = Gate()
+        world.source.gates = [gate]
+        world.source.failing = StoreUnavailableError("out of reach")
+        world.clock.advance(101)
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(world.cache.get, NAME)
+            gate.reached()
+            world.clock.advance(10)
+            gate.open()
+            assert isinstance(asking.exception(), StoreUnavailableError)
 
     def test_where_no_thread_can_be_started_the_caller_reads(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """At the end of the interpreter, or at the limit of threads."""

@@ -140,8 +140,8 @@ class TestMarks:
         import dynastash.statefile as module
 
         written: list[int] = []
-        replace = module._replace
-        monkeypatch.setattr(module, "_replace", lambda path, data: (written.append(len(data)), replace(path, data)))
+        replace = module.replace_file
+        monkeypatch.setattr(module, "replace_file", lambda path, data: (written.append(len(data)), replace(path, data)))
         for number in range(20):
             world.stash.put(f"n/{number}", "x")
         stash = opened(world, path)
