@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-ddblocal lint coverage wheel bench bench-quick clean
+.PHONY: help demo test test-ddblocal lint second-evaluator coverage wheel bench bench-quick clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -25,12 +25,19 @@ coverage: $(VENV)/.developed ## measure coverage; require 95 % of lines and bran
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS) \
 		tests/unit tests/vectors tests/contract tests/cli tests/engines
 
-lint: $(VENV)/.developed ## style, types, the architecture's contracts, the templates
+second-evaluator: .node/.installed ## install the second evaluator of policies, which the tests then ask too (npm, some 20 MB)
+
+.node/.installed:
+	npm install --prefix .node --no-save --no-audit --no-fund --silent @cloud-copilot/iam-simulate@0.1.173
+	@touch $@
+
+lint: $(VENV)/.developed ## style, types, the architecture's contracts, the templates and policies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config setup.cfg
 	$(BIN)/cfn-lint cloudformation/*.yaml
+	$(BIN)/python -m tests.lint_policies
 
 wheel: $(VENV)/.developed ## build the wheel, install it into an empty environment and run it there
 	sh tests/wheel.sh "$(CURDIR)/$(BIN)/python"
@@ -42,7 +49,7 @@ bench-quick: .bench/tools/.installed ## the same in a minute, with fewer rounds 
 	.bench/tools/bin/python -m bench --quick
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .demo .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .node .demo .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@echo "making $(VENV)"

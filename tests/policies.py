@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from dynastash.models import namespace_of
 from dynastash.policy.document import CONTEXT_KEYS, Access, Target, policy_document
@@ -138,3 +139,15 @@ def anywhere(target: Target = DEV) -> list[tuple[str, Request]]:
 def patterns(*texts: str) -> list[Pattern]:
     """Patterns from their spelling."""
     return [parse_pattern(text) for text in texts]
+
+
+def plain(node: Any) -> Any:
+    """A policy with single values as lists and without an order among values, as IAM reads it."""
+    if isinstance(node, dict):
+        return {
+            key: plain(value if isinstance(value, dict | list) or key in ("Sid", "Effect", "Version") else [value])
+            for key, value in node.items()
+        }
+    if isinstance(node, list):
+        return sorted((plain(value) for value in node), key=str)
+    return node

@@ -21,6 +21,7 @@ _SECTIONS: Final = {
     "Operate": (
         "deploy",
         "doctor",
+        "policy",
         "grant",
         "revoke",
         "access",
@@ -49,6 +50,7 @@ _MODULES: Final = {
     "export": "transfer",
     "import": "transfer",
     "deploy": "deploy",
+    "policy": "leastprivilege",
     "doctor": "doctor",
     "audit": "audit",
     **dict.fromkeys(("grant", "revoke", "access"), "access"),

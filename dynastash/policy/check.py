@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dynastash.errors import InvalidNameError
@@ -12,6 +12,7 @@ from dynastash.policy import operations
 from dynastash.policy.document import NAME_KEY, Access, Target
 from dynastash.policy.evaluator import Decision, Document, Verdict, evaluate, statements
 from dynastash.policy.globs import intersection, within, witness
+from dynastash.policy.names import Pattern
 from dynastash.policy.request import AMBIENT, Request
 
 LEADING_KEYS: Final = "dynamodb:leadingkeys"
@@ -41,12 +42,22 @@ class Opened:
         return (self.opens, self.replaces, self.uses) == (other.opens, other.replaces, other.uses)
 
 
+@dataclass(frozen=True, slots=True)
+class TooWide:
+    """``statement``, by Sid or number, gives more than is needed: ``what``, and ``advice`` on what to write."""
+
+    statement: str
+    what: str
+    advice: str
+
+
 def opened(documents: Sequence[Document], target: Target) -> list[Opened]:
     """The secrets that policies open or let replace, the widest glob of those with the same answers.
 
     Who asks, from where and when is not known: where that decides, the answer is "cannot say".
     """
     parsed = [each for document in documents for each in statements(document)]  # complains before anything is said
+    target = with_named_keys(documents, target)
 
     def judge(request: Request) -> Decision:
         return evaluate(documents, request)
@@ -69,6 +80,37 @@ def opened(documents: Sequence[Document], target: Target) -> list[Opened]:
         for each in found
         if not each.nothing and not any(_wider(other, each) and other.same(each) for other in found)
     ]
+
+
+def with_named_keys(documents: Sequence[Document], target: Target) -> Target:
+    """``target`` with the keys that policies name by ARN, where it has its own by alias only.
+
+    Nobody can tell here which key has the alias, so each of them may be the one.
+    """
+    if target.keys is None or not target.key.startswith("alias/"):
+        return target
+    service = target.keys.removesuffix("*")
+    named = {
+        pattern
+        for document in documents
+        for each in statements(document)
+        for pattern in each.patterns("Resource")
+        if pattern.startswith(service) and "*" not in pattern and "?" not in pattern
+    }
+    return replace(target, trusted_keys=(*target.trusted_keys, *sorted(named)))
+
+
+def beyond(found: Sequence[Opened], wanted: Mapping[Access, Sequence[Pattern]]) -> list[TooWide]:
+    """What is opened or can be replaced and is not among ``wanted``: of each glob, what has no pattern to cover it."""
+    written = [each.text for access in wanted for each in wanted[access] if access is not Access.READ]
+    read = [each.text for access in wanted for each in wanted[access] if access is not Access.WRITE_ONLY]
+    findings = []
+    for each in found:
+        for what, verdict, patterns in (("opens", each.opens, read), ("changes", each.replaces, written)):
+            if verdict is not Verdict.DENIED and not any(within(each.names, pattern) for pattern in patterns):
+                perhaps = " perhaps" if verdict is Verdict.UNKNOWN else ""
+                findings.append(TooWide("all", f"{what}{perhaps} {each.names}", "it was not among what was asked for"))
+    return findings
 
 
 def _tried(names: str, judge: operations.Judge, target: Target) -> Opened:

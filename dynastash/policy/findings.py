@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from dynastash.policy.check import LEADING_KEYS
+from dynastash.policy.check import LEADING_KEYS, TooWide, with_named_keys
 from dynastash.policy.conditions import covers
 from dynastash.policy.document import ENVIRONMENT_KEY, NAME_KEY, Target
 from dynastash.policy.evaluator import Document, Statement, evaluate, statements
@@ -33,28 +32,21 @@ _NEVER: Final = {
 _NOTHING: Final = Request("")
 
 
-@dataclass(frozen=True, slots=True)
-class TooWide:
-    """``statement``, by Sid or number, gives more than is needed: ``what``, and ``advice`` on what to write."""
-
-    statement: str
-    what: str
-    advice: str
-
-
 def too_wide(documents: Sequence[Document], target: Target) -> list[TooWide]:
     """What the Allow statements that concern the environment's table and keys give beyond need."""
+    moving = bool(target.trusted_keys)
+    target = with_named_keys(documents, target)
     values = _uses_values(documents, target)
     return [
         TooWide(each.name, what, advice)
         for document in documents
         for each in statements(document)
         if each.allows and _concerns(each, target)
-        for what, advice in _findings(each, target, values)
+        for what, advice in _findings(each, target, values, moving)
     ]
 
 
-def _findings(statement: Statement, target: Target, values: bool) -> Iterator[tuple[str, str]]:
+def _findings(statement: Statement, target: Target, values: bool, moving: bool) -> Iterator[tuple[str, str]]:
     yield from _elements(statement, target)
     named = [action for action in _NEVER if _named(statement, action)]
     for action in named:
@@ -74,7 +66,7 @@ def _findings(statement: Statement, target: Target, values: bool) -> Iterator[tu
         yield from _contexts(statement, target, (ENVIRONMENT_KEY, NAME_KEY))
     if _allows(statement, _MOVES):
         yield from _contexts(statement, target, (ENVIRONMENT_KEY,))
-        if not target.trusted_keys and not _has(statement, "kms:ReEncryptOnSameKey"):
+        if not moving and not _has(statement, "kms:ReEncryptOnSameKey"):
             yield (
                 "re-encrypts to and from other keys",
                 'add "Bool": {"kms:ReEncryptOnSameKey": "true"}: another key would be decryption under another name',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Final
 
 from dynastash.policy.conditions import covers
@@ -36,7 +37,8 @@ def intersection(one: str, other: str) -> set[str]:
         return {other}
     if max(one.count("*"), other.count("*")) > _STARS or len(one) + len(other) > 400:
         return {one, other}
-    return {glob.replace("**", "*") for glob in _meet(one, other)}
+    found = {re.sub(r"\*+", "*", glob) for glob in _meet(one, other)}
+    return {glob for glob in found if not any(glob != wider and within(glob, wider) for wider in found)}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -44,6 +46,8 @@ def _meet(one: str, other: str) -> frozenset[str]:
     if not one or not other:
         return frozenset({""}) if not (one + other).strip("*") else frozenset()
     first, second = one[0], other[0]
+    if first == second == "*":
+        return frozenset("*" + rest for rest in _meet(one[1:], other) | _meet(one, other[1:]))
     if first == "*" or second == "*":
         starred, plain = (one, other) if first == "*" else (other, one)
         skipped = _meet(starred[1:], plain)

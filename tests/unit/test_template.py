@@ -15,6 +15,7 @@ from dynastash.models import check_environment
 from dynastash.policy.document import MANAGED_LIMIT, Access, Target, policy_document, size
 from dynastash.policy.names import BY_TAG, EVERYTHING
 from tests import cfn, iam
+from tests.policies import plain
 
 ACCOUNT = cfn.PSEUDO["AWS::AccountId"]
 USER = f"arn:aws:iam::{ACCOUNT}:user/someone"
@@ -358,13 +359,13 @@ def test_the_managed_policies_are_those_of_the_policy_module(
     names = BY_TAG if scope == "tag" else EVERYTHING
     wanted = policy_document(_target(further), {access: [names]})
     made = properties(logical_id, ManagedPolicies=scope, **further)["PolicyDocument"]
-    assert _plain(made) == _plain(wanted)
+    assert plain(made) == plain(wanted)
 
 
 @pytest.mark.parametrize("further", [{}, {"FormerKeyArn": OLD_KEY}])
 def test_the_admin_policy_is_that_of_the_policy_module(further: dict[str, str]) -> None:
     made = properties("AdminPolicy", **further)["PolicyDocument"]
-    assert _plain(made) == _plain(policy_document(_target(further), {}, administer=True))
+    assert plain(made) == plain(policy_document(_target(further), {}, administer=True))
 
 
 def test_each_managed_policy_fits_and_has_a_name_of_its_region() -> None:
@@ -383,18 +384,6 @@ def _target(further: dict[str, str]) -> Target:
         trusted_keys=(further["FormerKeyArn"],) if "FormerKeyArn" in further else (),
         context_keys=tuple(further["ContextKeys"].split(",")) if "ContextKeys" in further else (),
     )
-
-
-def _plain(node: Any) -> Any:
-    """A policy with single values as lists and without an order among values, as IAM reads it."""
-    if isinstance(node, dict):
-        return {
-            key: _plain(value if isinstance(value, dict | list) or key in ("Sid", "Effect", "Version") else [value])
-            for key, value in node.items()
-        }
-    if isinstance(node, list):
-        return sorted((_plain(value) for value in node), key=str)
-    return node
 
 
 # Other Regions
