@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use("svg")
-mpl.rcParams["svg.hashsalt"] = "dynastash"
-mpl.rcParams["svg.fonttype"] = "none"
-from matplotlib import pyplot as plt  # noqa: E402 (the backend first)
-
-RESULTS = Path(__file__).parent / "results"
+from bench.figures import RESULTS, plt, save
 
 
 def draw(name: str) -> None:
     """A bar for each ratio, with its goal as a mark and its quartiles as a line."""
     document = json.loads((RESULTS / f"{name}.json").read_text())
     goals = [goal for goal in document["goals"] if goal["beside"]][::-1]
-    figure, axes = plt.subplots(figsize=(8, 0.36 * len(goals) + 1))
+    _, axes = plt.subplots(figsize=(8, 0.36 * len(goals) + 1))
     for row, goal in enumerate(goals):
         low, high = goal["quartiles"]
         axes.barh(row, goal["median"], color="#4477aa" if goal["met"] else "#cc6677", height=0.6)
@@ -29,9 +21,7 @@ def draw(name: str) -> None:
     axes.set_yticks(range(len(goals)), [f"{goal['work']} / {goal['beside']}" for goal in goals], fontsize=8)
     axes.set_xscale("log")
     axes.set_xlabel("ratio (lower is faster); the mark is the goal, the thin line the quartiles")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
-    figure.savefig(RESULTS / f"{name}.svg", metadata={"Date": None})
+    save(name)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def goals_table(results: Mapping[str, Rounds]) -> str:
                 "met" if found.median <= goal.limit else "MISSED",
             )
         )
-    return _table(("work", "beside", "goal", "measured (quartiles)", ""), rows)
+    return table(("work", "beside", "goal", "measured (quartiles)", ""), rows)
 
 
 def contestants_table(group: str, rounds: Rounds) -> str:
@@ -56,7 +56,7 @@ def contestants_table(group: str, rounds: Rounds) -> str:
                 f"{books['read_units']:g}",
             )
         )
-    return _table((group, f"beside {first}", "ms", "CPU ms", "MB", "calls", "read units"), rows)
+    return table((group, f"beside {first}", "ms", "CPU ms", "MB", "calls", "read units"), rows)
 
 
 def document(results: Mapping[str, Rounds], versions: Mapping[str, str], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def write(path: Path, found: Mapping[str, Any]) -> None:
     path.write_text(text + "\n")
 
 
-def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [headers, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
     shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]

@@ -37,7 +37,7 @@ def run(*, quick: bool, only: str = "") -> int:
         home = Path(place)
         capacity = selftest.measure(server)
         print(f"{selftest.sentence(capacity)}\n")
-        _seed(server, tables(quick=quick))
+        seed(server, tables(quick=quick))
         busiest = 0.0
         for group in groups(Field(installed), quick=quick, home=home):
             if only and only not in group.name:
@@ -71,6 +71,6 @@ def run(*, quick: bool, only: str = "") -> int:
     return 0
 
 
-def _seed(server: Running, orders: list[str]) -> None:
+def seed(server: Running, orders: list[str]) -> None:
     """In a process of its own: what it takes shall not stay with this one."""
     subprocess.run([sys.executable, "-m", "bench.seeds", json.dumps(server.where), *orders], check=True, cwd=ROOT)
