@@ -115,6 +115,7 @@ def groups(field: Field, *, quick: bool, home: Path) -> list[Group]:
         Group("get, botocore's credentials", _get_chain(field), few, variables=chain(home)),
         Group("put", _put(field), few),
         Group("help", _help(field), few),
+        Group("run", _run(field), few),
         Group("library", _library(field), some),
         Group("embedded", _embedded(field, home), few),
         Group("all 200", _all(field, 200), some),
@@ -210,6 +211,7 @@ def _library(field: Field) -> list[Contestant]:
     return [
         field.python("boto3 clients", "library.py", "boto3", "cpu", _NAME, variables=variables),
         field.python("dynastash", "library.py", "dynastash", "cpu", _NAME, variables=variables),
+        field.python("cached", "library.py", "cached", "cpu", _NAME, variables=variables),
     ]
 
 
@@ -220,6 +222,17 @@ def _embedded(field: Field, home: Path) -> list[Contestant]:
         field.python("floor of put", "sqlite_floor.py", str(home / "floor.db"), "write"),
         field.dynastash("dynastash get", "get", "app1/embedded", variables=own, expect=b"made-up"),
         field.python("floor of get", "sqlite_floor.py", str(home / "floor.db"), "read"),
+    ]
+
+
+def _run(field: Field) -> list[Contestant]:
+    """A container's start: a program with 25 secrets in its environment. What it prints shows that it has one."""
+    table = "t25"
+    getall = field.credstash("credstash getall", "getall", table=table)
+    shell = f"SECRETS=$({' '.join(getall.command)}) && export SECRETS && exec env"
+    return [
+        Contestant("credstash getall", ["/bin/sh", "-c", shell], expect=_VALUE),
+        field.dynastash("dynastash run", "run", "--prefix", "", "--", "env", table=table, expect=_VALUE),
     ]
 
 

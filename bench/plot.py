@@ -15,9 +15,10 @@ def draw(name: str) -> None:
     _, axes = plt.subplots(figsize=(8, 0.36 * len(goals) + 1))
     for row, goal in enumerate(goals):
         low, high = goal["quartiles"]
-        axes.barh(row, goal["median"], color="#4477aa" if goal["met"] else "#cc6677", height=0.6)
+        axes.barh(row, goal["median"], color="#cc6677" if goal["met"] is False else "#4477aa", height=0.6)
         axes.plot([low, high], [row, row], color="black", linewidth=1)
-        axes.plot([goal["goal"]] * 2, [row - 0.4, row + 0.4], color="black", linewidth=2)
+        if goal["goal"] is not None:
+            axes.plot([goal["goal"]] * 2, [row - 0.4, row + 0.4], color="black", linewidth=2)
     axes.set_yticks(range(len(goals)), [f"{goal['work']} / {goal['beside']}" for goal in goals], fontsize=8)
     axes.set_xscale("log")
     axes.set_xlabel("ratio (lower is faster); the mark is the goal, the thin line the quartiles")

@@ -20,17 +20,10 @@ def goals_table(results: Mapping[str, Rounds]) -> str:
         found = goal.reached(results)
         if found is None:
             continue
-        beside = goal.other or "in itself"
         unit = f" {goal.unit}" if goal.unit else ""
-        rows.append(
-            (
-                goal.work,
-                beside,
-                f"≤ {goal.limit:g}{unit}",
-                f"{found}{unit}",
-                "met" if found.median <= goal.limit else "MISSED",
-            )
-        )
+        limit = "—" if goal.limit is None else f"≤ {goal.limit:g}{unit}"
+        verdict = {True: "met", False: "MISSED", None: ""}[goal.met(found)]
+        rows.append((goal.work, goal.other or "in itself", limit, f"{found}{unit}", verdict))
     return table(("work", "beside", "goal", "measured (quartiles)", ""), rows)
 
 
@@ -74,7 +67,7 @@ def document(results: Mapping[str, Rounds], versions: Mapping[str, str], more: M
                     "median": round(found.median, 4),
                     "quartiles": [round(found.low, 4), round(found.high, 4)],
                     "rounds": found.rounds,
-                    "met": found.median <= goal.limit,
+                    "met": goal.met(found),
                 }
             )
     return {
