@@ -45,7 +45,7 @@ TESTS: Mapping[str, Sequence[str]] = {
 """By the beginning of a module's path: the quick tests that hold it."""
 
 
-_WORDING = re.compile(r'f?"(?:[^"\\]|\\.)* (?:[^"\\]|\\.)*"|,? *hint=(?:None|[^,()]*(?:\([^()]*\))?)|XX|\s')
+_WORDING = re.compile(r'f?"(?:[^"\\]|\\.)* (?:[^"\\]|\\.)*"|,? *hint=(?:None|[^,()]*(?:\([^()]*\))?)|\s')
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,9 @@ def _mutate(module: Path) -> list[Mutant]:
 
     mutated = mutate_file_contents(str(module), module.read_text())
     module.write_text(mutated.code)
+    lines = mutated.code.splitlines()
     functions = {
-        node.name: ast.get_source_segment(mutated.code, node) or ""
+        node.name: lines[node.lineno - 1 : node.end_lineno]
         for node in ast.walk(ast.parse(mutated.code))
         if isinstance(node, ast.FunctionDef)
     }
@@ -123,10 +124,10 @@ def _mutate(module: Path) -> list[Mutant]:
     return mutants
 
 
-def _diff(functions: Mapping[str, str], short: str) -> str:
+def _diff(functions: Mapping[str, Sequence[str]], short: str) -> str:
     original = functions[re.sub(r"__mutmut_\d+$", "__mutmut_orig", short)]
     marker = re.compile(r"\s*# type: ignore # mutmut generated$|__mutmut_(\d+|orig)")
-    before, after = ([marker.sub("", line) for line in text.splitlines()] for text in (original, functions[short]))
+    before, after = ([marker.sub("", line) for line in text] for text in (original, functions[short]))
     lines = list(difflib.unified_diff(before, after, lineterm="", n=1))
     return "\n".join(lines[2:])
 

@@ -1,0 +1,1 @@
+"""Every parser, fed with whatever there is: ``python -m tests.fuzz TARGET``."""
