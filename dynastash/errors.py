@@ -40,6 +40,8 @@
     │  ├─ ServiceAccessDeniedError
     │  └─ ServiceUnavailableError  throttled or out of reach
     ├─ TransferError
+    │  ├─ TransferAccessDeniedError
+    │  └─ TransferUnavailableError  a full disk
     ├─ TemplateError               .line, .column: where in the template, or None
     ├─ PolicyError                 a policy document cannot be read
     └─ DeployError
@@ -266,6 +268,14 @@ class CommandNotFoundError(CommandError):
 
 class TransferError(DynastashError):
     """A file of secrets cannot be read, or not be carried over as a whole."""
+
+
+class TransferAccessDeniedError(TransferError):
+    """The file system does not let the file be read or written."""
+
+
+class TransferUnavailableError(TransferError):
+    """There is no room for the file now."""
 
 
 class TemplateError(DynastashError):

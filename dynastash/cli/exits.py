@@ -64,6 +64,8 @@ _CODES: Final[dict[type[errors.DynastashError], int]] = {
     errors.CommandNotFoundError: NO_COMMAND,
     errors.ServiceAccessDeniedError: DENIED,
     errors.ServiceUnavailableError: UNAVAILABLE,
+    errors.TransferAccessDeniedError: DENIED,
+    errors.TransferUnavailableError: UNAVAILABLE,
     errors.DeployAccessDeniedError: DENIED,
     errors.DeployUnavailableError: UNAVAILABLE,
 }

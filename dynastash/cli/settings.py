@@ -56,13 +56,11 @@ class Settings:
     def stash(self) -> Stash:
         """Open it."""
         from dynastash.cli.output import say
-        from dynastash.wiring import open_environment, way_to
+        from dynastash.wiring import open_environment
 
         environment = self.environment()
         stash = open_environment(environment)
         if self.verbose:
             where = "not configured" if environment.source == "default" else environment.source
             say(f"environment {stash.environment} ({where}): {stash.where}, key {stash.key}")
-            if way := way_to(environment):
-                say(way)
         return stash

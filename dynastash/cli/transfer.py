@@ -15,7 +15,7 @@ from dynastash.cli.asking import progress
 from dynastash.cli.command import Command, OwnOption
 from dynastash.cli.options import FilePath, Settings, common, dry_run
 from dynastash.cli.output import counted, emit, say
-from dynastash.errors import TransferError
+from dynastash.errors import TransferAccessDeniedError, TransferError, TransferUnavailableError
 
 if TYPE_CHECKING:
     from dynastash.transfer.sealed import Counts
@@ -58,10 +58,19 @@ def export_command(settings: Settings, path: str) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise TransferError(f"{path} cannot be written: {error.strerror}", hint="choose another file") from error
+        raise _inaccessible(path, "written", error, "choose another file") from error
     say(f"exported {_amount(counts)}, of {stash.environment} ({stash.where}) to {path}")
     if settings.output != "table":
         emit(_data(counts, path), settings.output)
+
+
+def _inaccessible(path: str, what: str, error: OSError, hint: str) -> TransferError:
+    kind = TransferError
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        kind, hint = TransferAccessDeniedError, "check the owner and the modes of the file and of its directory"
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        kind, hint = TransferUnavailableError, "free some space, or choose another file; nothing is left of this one"
+    return kind(f"{path} cannot be {what}: {error.strerror}", hint=hint)
 
 
 def _publish(temporary: Path, target: Path) -> None:
@@ -103,7 +112,7 @@ def import_command(settings: Settings, path: str, dry_run: bool) -> None:
                     for counts in results:  # noqa: B007
                         pass
     except OSError as error:
-        raise TransferError(f"{path} cannot be read: {error.strerror}", hint="check the file") from error
+        raise _inaccessible(path, "read", error, "check the file") from error
     except TransferError as error:
         hint = error.hint or "take another copy of the backup; nothing that does not belong there was written"
         raise TransferError(f"{path}: {error}", hint=hint) from error

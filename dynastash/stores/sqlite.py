@@ -8,7 +8,6 @@ before the call returns (WAL, ``synchronous = FULL``).
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sqlite3
 import threading
@@ -21,15 +20,13 @@ from dynastash.errors import (
     ConflictError,
     DynastashError,
     FormatError,
-    StoreAccessDeniedError,
     StoreError,
-    StoreNotFoundError,
-    StoreUnavailableError,
 )
 from dynastash.files import check_private, create_once, prepare_directory
 from dynastash.models import Item, WrappedKey
 from dynastash.stores.base import Change, RecordKey
 from dynastash.stores.itemjson import decode_item, encode_item
+from dynastash.stores.sqlite_errors import damaged, database_error, foreign, system_error
 
 _HEAD: Final = "~head"
 _APPLICATION_ID: Final = 0x64796E61  # "dyna", in the file's header: tells our files from anybody else's
@@ -256,7 +253,7 @@ class SQLiteStore:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if application != _APPLICATION_ID:
-            raise StoreNotFoundError(f"{self._path} is not a dynastash store", hint="choose another path")
+            raise foreign(self._path)
         if version != _SCHEMA_VERSION:
             raise StoreError(
                 f"the store {self._path} is of version {version}, which this release does not know",
@@ -270,52 +267,11 @@ class SQLiteStore:
         except DynastashError:
             raise
         except sqlite3.Error as error:
-            raise self._error(error) from error
+            raise database_error(error, self._path) from error
         except UnicodeDecodeError:  # SQLite's message about a damaged schema quotes it, and Python cannot read that
-            raise self._damaged("SQLITE_CORRUPT") from None
+            raise damaged(self._path, "SQLITE_CORRUPT") from None
         except OSError as error:
-            raise self._os_error(error) from error
-
-    def _os_error(self, error: OSError) -> StoreError:
-        code = errno.errorcode.get(error.errno or 0)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return self._full(code)
-        return StoreAccessDeniedError(
-            f"the store {self._path} cannot be opened: {error.strerror}",
-            hint="check that you own the directory and may write to it",
-            code=code,
-        )
-
-    def _full(self, code: str | None) -> StoreUnavailableError:
-        return StoreUnavailableError(
-            f"no space is left for the store {self._path}", hint="free some space; nothing was written", code=code
-        )
-
-    def _damaged(self, code: str | None) -> StoreError:
-        return StoreError(f"the store {self._path} is damaged", hint="restore the file from a backup", code=code)
-
-    def _error(self, error: sqlite3.Error) -> StoreError:
-        code = getattr(error, "sqlite_errorname", None)
-        kind = (code or "").removeprefix("SQLITE_").partition("_")[0]
-        if kind in ("BUSY", "LOCKED"):
-            return StoreUnavailableError(
-                f"the store {self._path} is busy", hint="another process holds it: try again", code=code
-            )
-        if kind == "FULL":
-            return self._full(code)
-        if kind in ("READONLY", "PERM", "AUTH", "CANTOPEN"):
-            return StoreAccessDeniedError(
-                f"the store {self._path} cannot be opened or written",
-                hint="check the file's and the directory's owner and mode",
-                code=code,
-            )
-        if kind in ("CORRUPT", "NOTADB"):
-            return self._damaged(code)
-        return StoreError(
-            f"the store {self._path} failed: {code or type(error).__name__}",
-            hint="check the disk and the file, and restore it from a backup if need be",
-            code=code,
-        )
+            raise system_error(error, self._path) from error
 
 
 class _Opened:

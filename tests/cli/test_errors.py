@@ -56,6 +56,8 @@ CODES = {
     errors.DeployAccessDeniedError: 4,
     errors.DeployUnavailableError: 7,
     errors.TransferError: 1,
+    errors.TransferAccessDeniedError: 4,
+    errors.TransferUnavailableError: 7,
     errors.InvalidReferenceError: 2,
     errors.FieldNotFoundError: 3,
     errors.ServiceError: 1,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import sys
 
@@ -121,6 +123,42 @@ def test_backup_and_restore(stored: Cli) -> None:
     assert stored.ok("get", "app/n", "--version", "2").out == b"value 2"
     assert list(stored.cwd.iterdir()) == []
     assert stored.real("import", "--sealed", "../backup", cwd="/proc").code == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "advice"),
+    [
+        (errno.EACCES, 4, "check the owner and the modes of the file and of its directory"),
+        (errno.EROFS, 4, "check the owner and the modes of the file and of its directory"),
+        (errno.ENOSPC, 7, "free some space, or choose another file; nothing is left of this one"),
+        (errno.EISDIR, 1, "choose another file"),
+    ],
+)
+def test_a_backup_that_cannot_be_written_says_why_by_its_exit_code(
+    stored: Cli, monkeypatch: pytest.MonkeyPatch, code: int, exit_code: int, advice: str
+) -> None:
+    """Whatever the file system said, it was 1."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("dynastash.cli.transfer._publish", refuse)
+    done = stored("export", "--sealed", "b")
+    assert (done.code, done.out) == (exit_code, b"")
+    assert done.err == f"error: b cannot be written: {os.strerror(code)}\nhint: {advice}\n"
+    assert not list(stored.cwd.iterdir())
+
+
+def test_a_backup_that_may_not_be_read_is_denied(stored: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for import."""
+    assert stored("export", "--sealed", "b").code == 0
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("dynastash.transfer.sealed.check_sealed", refuse)
+    done = stored("import", "--sealed", "b")
+    assert (done.code, done.err.splitlines()[0]) == (4, "error: b cannot be read: Permission denied")
 
 
 def test_expiring(stored: Cli) -> None:

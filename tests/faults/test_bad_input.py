@@ -474,6 +474,9 @@ def test_a_read_only_directory(embedded: Embedded, tmp_path: Path, unprivileged:
         done = outcome(operation, client(open_store(path)), embedded.backup)
         if operation in WRITES:
             assert any(isinstance(one, StoreAccessDeniedError) for one in causes(done)), (operation, done)
+        for one in causes(done):
+            if isinstance(one, StoreAccessDeniedError):  # it did not say why, and a read is denied too
+                assert "its directory cannot be written" in str(one), operation
         directory.chmod(0o700)
         path.chmod(0o600)
         assert path.read_bytes() == content

@@ -204,6 +204,14 @@ class TestDamage:
                     call()
             assert path.read_bytes() == before
 
+    def test_an_empty_file_is_told_as_one(self, path: Path) -> None:
+        """It was called somebody else's, with the advice to choose another path."""
+        path.parent.mkdir(mode=0o700)
+        path.touch(mode=0o600)
+        with pytest.raises(StoreNotFoundError, match="but an empty file") as caught:
+            SQLiteStore(path).newest("n")
+        assert "restore it from a backup" in str(caught.value.hint)
+
     def test_a_store_of_a_later_release(self, store: SQLiteStore, path: Path) -> None:
         """Refused with what to do about it."""
         store.close()
