@@ -39,7 +39,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "dynastash/stash/verify.py": ["tests/unit/test_verify.py"],
     "dynastash/stash/": _STASH,
     "dynastash/stores/sqlite.py": ["tests/unit/test_sqlite.py", "tests/contract/test_sqlite.py"],
-    "dynastash/stores/dynamodb.py": ["tests/unit/test_dynamodb.py"],
+    "dynastash/stores/dynamodb.py": ["tests/unit/test_dynamodb*.py"],
     "dynastash/crypto/": ["tests/unit/test_crypto_*.py", "tests/vectors"],
 }
 """By the beginning of a module's path: the quick tests that hold it."""
