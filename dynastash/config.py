@@ -25,7 +25,10 @@ LOCAL: Final = "local"
 """The environment without any configuration."""
 
 FILE_NAME: Final = "dynastash.toml"
-_AWS_KEYS: Final = ("region", "profile", "role_arn", "endpoint_url")
+_ROLE_KEYS: Final = ("external_id", "mfa_serial", "role_session_name", "duration_seconds")
+_AWS_KEYS: Final = (
+    "region", "profile", "role_arn", *_ROLE_KEYS, "endpoint_url", "read_region", "read_endpoint_url",
+)  # fmt: skip
 _STORES: Final = ("dynamodb", "sqlite")
 _ENVIRONMENT_KEYS: Final = frozenset(
     (*_AWS_KEYS, "store", "path", "state", "table", "key", "trusted_keys", "concurrency", "parameters")
@@ -33,7 +36,13 @@ _ENVIRONMENT_KEYS: Final = frozenset(
 _KINDS: Final = {
     "trusted_keys": "a list of text",
     "concurrency": "a whole number",
+    "duration_seconds": "a whole number",
     "parameters": "a table of text, numbers, true and false",
+}
+_FORMS: Final = {
+    "external_id": (r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits and +=,.@:/-_"),
+    "role_session_name": (r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits and +=,.@-_"),
+    "mfa_serial": (r"[\w+=/:,.@-]{9,256}", "the device's ARN or serial number"),
 }
 _KNOWN: Final = f"the settings are {', '.join(sorted(_ENVIRONMENT_KEYS))}"
 _VARIABLES: Final = {
@@ -158,7 +167,7 @@ def resolve(
     return Environment(
         name=name,
         store=store,
-        aws=AwsSettings(**{key: settings.get(key) for key in _AWS_KEYS}),
+        aws=_aws(name, settings),
         table=settings.get("table") or f"dynastash-{name}",
         key=settings.get("key") or f"alias/dynastash-{name}",
         trusted_keys=_listed(settings.get("trusted_keys", ())),
@@ -167,6 +176,34 @@ def resolve(
         parameters={name: _parameter(value) for name, value in settings.get("parameters", {}).items()},
         source=source,
     )
+
+
+def _aws(name: str, settings: Mapping[str, Any]) -> AwsSettings:
+    """How to reach the environment's account. A setting that would have no effect is refused: somebody relies on it."""
+    aws = {key: settings.get(key) for key in _AWS_KEYS}
+    for key, needed in (*((key, "role_arn") for key in _ROLE_KEYS), ("read_endpoint_url", "read_region")):
+        if aws[key] is not None and aws[needed] is None:
+            raise ConfigError(
+                f"environment {name} has {key} and no {needed}", hint=f"give {needed} too, or remove {key}"
+            )
+    for key, (pattern, form) in _FORMS.items():
+        if aws[key] is None:
+            continue
+        import re
+
+        if not re.fullmatch(pattern, str(aws[key]), re.ASCII):
+            raise ConfigError(f"{key} of environment {name} is not one", hint=f"it has {form}")
+    if aws["duration_seconds"] is not None:
+        text = str(aws["duration_seconds"])
+        if not (text.isascii() and text.isdecimal() and 900 <= int(text[:9]) <= 43_200):
+            raise ConfigError("duration_seconds is out of range", hint="give 900 to 43200")
+        aws["duration_seconds"] = int(text)
+    if aws["read_region"] is not None and aws["read_region"] == aws["region"]:
+        raise ConfigError(
+            f"environment {name} would read in {aws['region']} while {aws['region']} is out of reach",
+            hint="read_region is the Region of a replica",
+        )
+    return AwsSettings(**aws)
 
 
 def _parameter(value: str | int | bool) -> str:
@@ -328,7 +365,7 @@ def _fits(key: str, value: object) -> bool:
     match key:
         case "trusted_keys":
             return isinstance(value, list) and all(isinstance(member, str) for member in value)
-        case "concurrency":
+        case "concurrency" | "duration_seconds":
             return isinstance(value, int) and not isinstance(value, bool)
         case "parameters":
             return isinstance(value, Mapping) and all(isinstance(member, str | int) for member in value.values())

@@ -6,6 +6,7 @@ Implementations are imported inside the functions, so that nobody pays for what 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dynastash.config import Environment, resolve
@@ -26,15 +27,21 @@ def connect(environment: str | None = None, *, session: boto3.Session | None = N
     Without arguments: ``DYNASTASH_ENV``, or the ``default`` of the nearest ``dynastash.toml``, or the embedded
     environment ``local``. ``session`` is used for every call to AWS instead of one made from the settings.
     ``overrides`` are settings of the file, among them ``region``, ``profile``, ``role_arn``, ``endpoint_url``,
-    ``table``, ``key``, and ``path`` for an embedded environment.
+    ``read_region``, ``table``, ``key``, and ``path`` for an embedded environment.
 
     Raises :class:`~dynastash.errors.ConfigError`. Nothing is written and AWS is not called before the first operation.
     """
     return open_environment(resolve(environment, overrides=overrides), session=session)
 
 
-def open_environment(environment: Environment, *, session: boto3.Session | None = None) -> Stash:
-    """A stash on ``environment``. Raises :class:`ConfigError` for a ``session`` where AWS is not asked for."""
+def open_environment(
+    environment: Environment, *, session: boto3.Session | None = None, notice: Callable[[str], None] | None = None
+) -> Stash:
+    """A stash on ``environment``. Raises :class:`ConfigError` for a ``session`` where AWS is not asked for.
+
+    ``notice`` is told in a sentence when reads go to the environment's ``read_region``, and when they come back;
+    without it, the logger ``dynastash`` is.
+    """
     if environment.store == "sqlite":
         if session is not None:  # whoever brings a session must not end up in a file on this machine
             raise ConfigError(
@@ -42,7 +49,7 @@ def open_environment(environment: Environment, *, session: boto3.Session | None 
                 hint='name an environment on AWS, as in connect("prod", session=…)',
             )
         return _open_sqlite(environment)
-    return _open_aws(environment, session)
+    return _open_aws(environment, session, notice)
 
 
 def _open_sqlite(environment: Environment) -> Stash:
@@ -76,14 +83,14 @@ def _open_sqlite(environment: Environment) -> Stash:
     )
 
 
-def _open_aws(environment: Environment, session: Any) -> Stash:
+def _open_aws(environment: Environment, session: Any, notice: Callable[[str], None] | None) -> Stash:
     from dynastash.aws.choose import open_transport
     from dynastash.aws.identity import Identity
     from dynastash.keys.kms import KmsKeys
     from dynastash.stash.api import Stash
     from dynastash.stores.dynamodb import DynamoDBStore
 
-    transport = open_transport(environment.aws, session)
+    transport = open_transport(environment.aws, session, notice)
     store = DynamoDBStore(transport, environment.table)
     return Stash(
         environment.name,

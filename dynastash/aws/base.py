@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, StrEnum
 from typing import Any, Protocol
 
-from dynastash.frozen import Frozen
+from dynastash.frozen import Frozen, field
 
 
 class AwsSettings(Frozen, kw_only=True):
-    """How to reach an account: each as in the AWS CLI, None where boto3's own chain decides."""
+    """How to reach an account: each as in the AWS CLI, None where boto3's own chain decides.
+
+    ``external_id``, ``mfa_serial``, ``role_session_name`` and ``duration_seconds`` belong to ``role_arn``. ``ask_mfa``
+    gets the serial number of the MFA device and returns its code; None where nobody can be asked. ``read_region`` and
+    ``read_endpoint_url`` are where reads go while ``region`` is out of reach.
+    """
 
     region: str | None = None
     profile: str | None = None
     role_arn: str | None = None
+    external_id: str | None = None
+    mfa_serial: str | None = None
+    role_session_name: str | None = None
+    duration_seconds: int | None = None
     endpoint_url: str | None = None
+    read_region: str | None = None
+    read_endpoint_url: str | None = None
+    ask_mfa: Callable[[str], str] | None = field(default=None, repr=False)
 
 
 class Operation(Enum):

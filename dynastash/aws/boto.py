@@ -15,6 +15,7 @@ from dynastash.aws.botoerrors import call_error, configuration_error, credential
 from dynastash.aws.errors import not_from_aws
 from dynastash.aws.flight import ThreadedFlight
 from dynastash.aws.limits import CONNECT_TIMEOUT, CONNECTIONS, IDENTITY_TIMEOUT, READ_TIMEOUT
+from dynastash.errors import CredentialsError
 
 if TYPE_CHECKING:
     import boto3
@@ -29,8 +30,9 @@ def make_session(settings: AwsSettings) -> boto3.Session:
     """A session for ``settings``; what they leave open is boto3's own chain, ``AWS_`` variables included.
 
     ``role_arn`` is assumed with the credentials that the session would otherwise have, when they are first needed, and
-    again whenever they are about to expire. Raises :class:`ConfigError` for a profile that does not exist or a
-    file that cannot be parsed.
+    again whenever they are about to expire. With ``mfa_serial`` a code is asked for, and the role's session kept until
+    it expires where boto3 keeps such (``~/.aws/boto/cache``, readable by its owner). Raises :class:`ConfigError` for a
+    profile that does not exist or a file that cannot be parsed.
     """
     import boto3
     from botocore.exceptions import BotoCoreError
@@ -52,8 +54,12 @@ def _assuming(source: boto3.Session, role_arn: str, settings: AwsSettings) -> bo
         DeferredRefreshableCredentials,
     )
     from botocore.session import Session
+    from botocore.utils import JSONFileCache
 
     region = region_of(source)
+    # A code is good for one session: without a place that outlives the process, each command would ask for another.
+    kept = os.path.expanduser("~/.aws/boto/cache")  # noqa: PTH111
+    cache: Any = JSONFileCache(kept) if settings.mfa_serial else None
 
     class Role(CredentialProvider):
         METHOD = "dynastash-assume-role"
@@ -68,7 +74,9 @@ def _assuming(source: boto3.Session, role_arn: str, settings: AwsSettings) -> bo
                 ),
                 source_credentials=credentials,
                 role_arn=role_arn,
-                extra_args={"RoleSessionName": _SESSION_NAME},
+                extra_args=_role_request(settings),
+                mfa_prompter=lambda _: _mfa_code(settings),
+                cache=cache,
             )
             return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
 
@@ -76,6 +84,27 @@ def _assuming(source: boto3.Session, role_arn: str, settings: AwsSettings) -> bo
     core.register_component("credential_provider", CredentialResolver([Role()]))
     source.events.register("before-parse.sts", _hide_body)
     return boto3.Session(botocore_session=core, region_name=region)
+
+
+def _role_request(settings: AwsSettings) -> dict[str, Any]:
+    """What AssumeRole is asked for besides the role."""
+    asked = {
+        "RoleSessionName": settings.role_session_name or _SESSION_NAME,
+        "ExternalId": settings.external_id,
+        "SerialNumber": settings.mfa_serial,
+        "DurationSeconds": settings.duration_seconds,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _mfa_code(settings: AwsSettings) -> str:
+    serial = settings.mfa_serial or ""
+    if settings.ask_mfa is None:
+        raise CredentialsError(
+            f"the role takes a code of the MFA device {serial}, and nobody can be asked for it",
+            hint="run a dynastash command at a terminal first, whose session is kept, or use a role without MFA",
+        )
+    return settings.ask_mfa(serial)
 
 
 def region_of(session: boto3.Session) -> str | None:
@@ -96,7 +125,8 @@ def credentials_of(session: boto3.Session) -> ReadOnlyCredentials:
             raise NoCredentialsError
         return credentials.get_frozen_credentials()
     except Exception as error:
-        raise credentials_failure(error, session.profile_name) from error
+        translated = credentials_failure(error, session.profile_name)
+        raise translated from None if translated is error else error
 
 
 class BotoTransport:
@@ -130,8 +160,11 @@ class BotoTransport:
         except Exception as error:
             translated = call_error(operation, error, self._session.profile_name)
             # A malformed request or answer is shown in botocore's words, and may hold what must stay hidden.
-            cause = None if getattr(translated, "code", None) in ("ParamValidationError", "MalformedReply") else error
-            raise translated from cause
+            hidden = translated is error or getattr(translated, "code", None) in (
+                "ParamValidationError",
+                "MalformedReply",
+            )
+            raise translated from None if hidden else error
         reply.pop("ResponseMetadata", None)
         return reply
 

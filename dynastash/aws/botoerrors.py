@@ -107,6 +107,8 @@ def call_error(operation: Operation, error: Exception, profile: str | None = Non
 
     An exception without a known name came up while the answer was read: the call may have been carried out.
     """
+    if isinstance(error, ConfigError):  # our own, from within botocore: nobody could be asked for an MFA code
+        return error
     names = _ancestry(error)
     if "ClientError" in names:
         return _answer(operation, error)

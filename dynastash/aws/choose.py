@@ -8,7 +8,7 @@ to ``boto``. Both find the same credentials, Region, endpoints and authorities, 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from dynastash.aws.base import AwsSettings, Transport
@@ -36,11 +36,38 @@ class Choice:
         self.plan = plan
 
 
-def open_transport(settings: AwsSettings, session: boto3.Session | None = None) -> Transport:
+def open_transport(
+    settings: AwsSettings, session: boto3.Session | None = None, notice: Callable[[str], None] | None = None
+) -> Transport:
     """The transport for ``settings``; with a ``session``, boto3's on it, whatever ``DYNASTASH_TRANSPORT`` says.
 
-    Raises :class:`ConfigError`.
+    ``notice`` is told when reads go to ``read_region``; without it, the logger ``dynastash`` is. Raises
+    :class:`ConfigError`.
     """
+    first = _open(settings, session)
+    if settings.read_region is None:
+        return first
+    from dynastash.aws.fallback import FallbackTransport
+
+    return FallbackTransport(first, _open(elsewhere(settings), session), notice=notice)
+
+
+def elsewhere(settings: AwsSettings) -> AwsSettings:
+    """``settings`` for the Region that reads fall back to."""
+    return AwsSettings(
+        region=settings.read_region,
+        profile=settings.profile,
+        role_arn=settings.role_arn,
+        external_id=settings.external_id,
+        mfa_serial=settings.mfa_serial,
+        role_session_name=settings.role_session_name,
+        duration_seconds=settings.duration_seconds,
+        endpoint_url=settings.read_endpoint_url,
+        ask_mfa=settings.ask_mfa,
+    )
+
+
+def _open(settings: AwsSettings, session: boto3.Session | None) -> Transport:
     found = choose(settings).plan if session is None else None
     if found is None:
         from dynastash.aws.boto import BotoTransport, make_session

@@ -27,6 +27,19 @@ def agree(question: str, *, yes: bool) -> None:
         click.get_current_context().exit(exits.OTHER)
 
 
+def mfa_code(serial: str) -> str:
+    """The code that the MFA device ``serial`` shows now, from whoever is at the terminal."""
+    from dynastash.errors import CredentialsError
+
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise CredentialsError(
+            f"the role takes a code of the MFA device {serial}, and standard input is not a terminal",
+            hint="run a dynastash command at a terminal first: its session is kept until it expires",
+        )
+    code: str = click.prompt(f"code of the MFA device {visible(serial)}", err=True)
+    return code.strip()
+
+
 @contextmanager
 def progress(results: Iterable[_T], label: str) -> Iterator[Iterable[_T]]:
     """``results``, counted on a terminal's stderr while they come."""

@@ -87,7 +87,13 @@ def _data(environment: Environment, chosen_by: str | None) -> dict[str, Any]:
         "region": environment.aws.region,
         "profile": environment.aws.profile,
         "role_arn": environment.aws.role_arn,
+        "external_id": environment.aws.external_id,
+        "mfa_serial": environment.aws.mfa_serial,
+        "role_session_name": environment.aws.role_session_name,
+        "duration_seconds": environment.aws.duration_seconds,
         "endpoint_url": environment.aws.endpoint_url,
+        "read_region": environment.aws.read_region,
+        "read_endpoint_url": environment.aws.read_endpoint_url,
         "table": environment.table if remote else None,
         "defined_in": None if environment.source == "default" else environment.source,
     }

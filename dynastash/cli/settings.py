@@ -37,6 +37,12 @@ class Settings:
         configuration = load()
         self._defined = configuration.names() if configuration.path is not None else []
         self._chosen = resolve(self.env, configuration=configuration, overrides={**self.overrides})
+        if self._chosen.aws.mfa_serial is not None:
+            from dataclasses import replace
+
+            from dynastash.cli.asking import mfa_code
+
+            self._chosen = replace(self._chosen, aws=replace(self._chosen.aws, ask_mfa=mfa_code))
         return self._chosen
 
     def advice(self, hint: str | None) -> str | None:
@@ -59,7 +65,7 @@ class Settings:
         from dynastash.wiring import open_environment
 
         environment = self.environment()
-        stash = open_environment(environment)
+        stash = open_environment(environment, notice=lambda message: say(f"warning: {message}"))
         if self.verbose:
             where = "not configured" if environment.source == "default" else environment.source
             say(f"environment {stash.environment} ({where}): {stash.where}, key {stash.key}")

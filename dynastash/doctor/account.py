@@ -12,7 +12,7 @@ from dynastash.aws.errors import one_line
 from dynastash.clock import Clock
 from dynastash.config import Environment
 from dynastash.doctor.check import Outcome, failed, ok, skipped, warning
-from dynastash.errors import CredentialsError, ServiceError, ServiceUnavailableError
+from dynastash.errors import ServiceError, ServiceUnavailableError
 
 TOLERATED: Final = 60
 """Seconds that the clock may be off without a word."""
@@ -83,29 +83,14 @@ class Account:
 
     def credentials(self) -> Outcome:
         """Whether there are any, and where they come from; their parts are not shown."""
-        from dynastash.aws.botoerrors import call_error, configuration_error
-        from dynastash.errors import ConfigError
+        from dynastash.aws.boto import credentials_of
 
-        try:
-            found = self.clients.session.get_credentials()
-            if found is not None:
-                found.get_frozen_credentials()
-        except Exception as error:
-            from dynastash.aws.base import Operation
-
-            translated_error = call_error(Operation.GET_CALLER_IDENTITY, error, self.environment.aws.profile)
-            if isinstance(translated_error, ConfigError):
-                raise translated_error from error
-            raise CredentialsError(
-                f"the AWS credentials cannot be had: {translated_error.message}",
-                hint="check the network and the AWS profile",
-            ) from error
-        if found is None:
-            from botocore.exceptions import NoCredentialsError
-
-            raise configuration_error(NoCredentialsError(), self.environment.aws.profile)
+        session = self.clients.session
+        credentials_of(session)
+        found = session.get_credentials()
+        method = found.method if found is not None else "boto3"
         role = f", as {self.environment.aws.role_arn}" if self.environment.aws.role_arn else ""
-        return ok(f"found by {found.method}{role}")
+        return ok(f"found by {method}{role}")
 
     def identity(self) -> Outcome:
         """Who the caller is."""

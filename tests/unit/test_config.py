@@ -404,3 +404,56 @@ def test_parameters_of_the_template_are_text_however_they_are_written() -> None:
 def test_parameters_that_no_template_takes_are_refused(line: str) -> None:
     with pytest.raises(ConfigError, match=r"env.dev.parameters is not a table of text, numbers, true and false"):
         of(f"[env.dev]\n{line}\n", "dev")
+
+
+# Roles and second Regions
+
+
+def test_how_to_assume_a_role(tmp_path: Path) -> None:
+    """Each setting of the file's, and of arguments as text."""
+    (tmp_path / "dynastash.toml").write_text(
+        '[env.prod]\nrole_arn = "arn:aws:iam::1:role/r"\nexternal_id = "tenant-7"\nduration_seconds = 900\n'
+        'mfa_serial = "arn:aws:iam::1:mfa/ada"\nrole_session_name = "ada"\n'
+        'region = "eu-west-1"\nread_region = "eu-central-1"\nread_endpoint_url = "https://replica"\n'
+    )
+    configuration = load(tmp_path, {})
+    aws = resolve("prod", configuration=configuration, variables={}).aws
+    assert (aws.external_id, aws.duration_seconds, aws.role_session_name) == ("tenant-7", 900, "ada")
+    assert (aws.mfa_serial, aws.read_region, aws.read_endpoint_url) == (
+        "arn:aws:iam::1:mfa/ada",
+        "eu-central-1",
+        "https://replica",
+    )
+    more = {"duration_seconds": "3600"}
+    assert resolve("prod", configuration=configuration, variables={}, overrides=more).aws.duration_seconds == 3600
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"external_id": "tenant-7"}, "has external_id and no role_arn"),
+        ({"mfa_serial": "arn:aws:iam::1:mfa/ada"}, "has mfa_serial and no role_arn"),
+        ({"role_session_name": "ada"}, "has role_session_name and no role_arn"),
+        ({"duration_seconds": "900"}, "has duration_seconds and no role_arn"),
+        ({"role_arn": "r", "duration_seconds": "899"}, "duration_seconds is out of range"),
+        ({"role_arn": "r", "duration_seconds": "43201"}, "duration_seconds is out of range"),
+        ({"role_arn": "r", "duration_seconds": "an hour"}, "duration_seconds is out of range"),
+        ({"role_arn": "r", "external_id": "a b"}, "external_id of environment prod is not one"),
+        ({"role_arn": "r", "role_session_name": "a\n"}, "role_session_name of environment prod is not one"),
+        ({"role_arn": "r", "mfa_serial": "short"}, "mfa_serial of environment prod is not one"),
+        ({"read_endpoint_url": "https://replica"}, "has read_endpoint_url and no read_region"),
+        ({"region": "eu-west-1", "read_region": "eu-west-1"}, "while eu-west-1 is out of reach"),
+    ],
+)
+def test_settings_without_effect_or_sense_are_refused(settings: dict[str, str], message: str, tmp_path: Path) -> None:
+    """Somebody relies on them."""
+    with pytest.raises(ConfigError, match=message) as caught:
+        resolve("prod", configuration=load(tmp_path, {}), variables={}, overrides=settings)
+    assert caught.value.hint
+
+
+def test_a_duration_is_a_number_in_the_file(tmp_path: Path) -> None:
+    """And the error says so."""
+    (tmp_path / "dynastash.toml").write_text('[env.prod]\nduration_seconds = "900"\n')
+    with pytest.raises(ConfigError, match="duration_seconds is not a whole number"):
+        load(tmp_path, {})
