@@ -5,7 +5,6 @@ Measured in the design with 32 writers on one secret: 50 ms doubling up to 1 s, 
 
 from __future__ import annotations
 
-import random
 from typing import Final
 
 from dynastash.clock import Clock
@@ -13,7 +12,19 @@ from dynastash.clock import Clock
 DEADLINE: Final = 30.0
 _BASE: Final = 0.05
 _CAP: Final = 1.0
-_JITTER = random.SystemRandom()
+
+
+class _Jitter:
+    """The operating system's randomness, imported by those who have to wait: most do not."""
+
+    @staticmethod
+    def uniform(low: float, high: float) -> float:
+        import random
+
+        return random.SystemRandom().uniform(low, high)
+
+
+_JITTER = _Jitter()
 
 
 class Backoff:

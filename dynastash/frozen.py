@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NoReturn, TypeVar, dataclass_transform
 
-_T = TypeVar("_T", bound="Frozen")
+_T = TypeVar("_T")  # bound to Frozen in meaning alone: a bound by name is compiled, which costs more than this module
 _REQUIRED: Any = object()
 
 
@@ -155,7 +155,7 @@ class Frozen(metaclass=_FrozenType):
         return (getattr(self, mine.name) for mine in self.__fields__)
 
 
-def _remade(kind: type[_T], values: tuple[Any, ...]) -> _T:
+def _remade(kind: type[Frozen], values: tuple[Any, ...]) -> Frozen:
     made = kind.__new__(kind)
     for mine, value in zip(kind.__fields__, values, strict=True):
         mine.put(made, value)
@@ -163,5 +163,6 @@ def _remade(kind: type[_T], values: tuple[Any, ...]) -> _T:
 
 
 def replace(value: _T, /, **changes: Any) -> _T:
-    """A copy of ``value`` in which ``changes`` are different."""
+    """A copy of ``value``, which is a :class:`Frozen`, in which ``changes`` are different."""
+    assert isinstance(value, Frozen)
     return type(value)(**{**{mine.name: getattr(value, mine.name) for mine in value.__fields__}, **changes})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from dynastash.aws.base import CallError, Failure, Operation
 from dynastash.errors import ConfigError, CredentialsError
+from dynastash.frozen import Frozen
 
 CONDITION_FAILED: Final = "ConditionalCheckFailed"
 CONFLICT: Final = "TransactionConflict"
@@ -53,7 +54,7 @@ _SERVER: Final = frozenset(
 )
 
 
-class _Complaint(NamedTuple):
+class _Complaint(Frozen):
     """What is wrong with the credentials, and what to do."""
 
     message: str

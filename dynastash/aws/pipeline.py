@@ -9,26 +9,27 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from dynastash.aws.base import CallError, Failure, Flight, Operation, Transport
 from dynastash.aws.retry import Patience, patiently
 from dynastash.aws.window import Window
 from dynastash.clock import Clock
 from dynastash.errors import ConfigError, DynastashError
+from dynastash.frozen import Frozen
 
 _AHEAD: Final = 4  # windows: what one slow call may hold up
 _T = TypeVar("_T")
 
 
-class Call(NamedTuple):
+class Call(Frozen):
     """A call to make, with all the patience that the retry policy has."""
 
     operation: Operation
     request: Mapping[str, Any]
 
 
-class Pause(NamedTuple):
+class Pause(Frozen):
     """A wait of so many seconds."""
 
     seconds: float
@@ -47,7 +48,7 @@ def carry_out(work: Work[_T], transport: Transport, clock: Clock, window: Window
                 step = work.send({})
                 continue
             try:
-                reply = patiently(transport, *step, clock, window)
+                reply = patiently(transport, step.operation, step.request, clock, window)
             except CallError as error:
                 step = work.throw(error)
             else:
@@ -153,7 +154,7 @@ class _Run(Generic[_T]):
                 self._flight = self._transport.flight()
             self._tickets += 1
             self._in_flight[self._tickets] = piece
-            self._flight.send(self._tickets, *piece.call)
+            self._flight.send(self._tickets, piece.call.operation, piece.call.request)
 
     def _draw(self) -> bool:
         """Begin one more piece of work; False where there is none, or the caller has enough to catch up with."""

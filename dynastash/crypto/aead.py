@@ -10,6 +10,14 @@ NONCE: Final = 12
 TAG: Final = 16
 
 
+def prepare() -> None:
+    """Import the cipher."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    del AESGCM, InvalidTag
+
+
 def encrypt(key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
     """Ciphertext with the tag behind it. ``key`` has 32 bytes, ``nonce`` 12 and is never used twice with a key."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

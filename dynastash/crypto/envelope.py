@@ -7,7 +7,7 @@ from the operating system.
 from __future__ import annotations
 
 import hmac
-import secrets
+import os
 from collections.abc import Mapping
 from typing import Final
 
@@ -36,6 +36,11 @@ _OUTSIDE_MAC: Final = frozenset(("mac", "wrapped_key", "key_id", "rewrapped_at")
 _OUTSIDE_SEAL: Final = frozenset(("seal",))
 
 
+def prepare() -> None:
+    """Import what opening a record takes, which lasts about as long as a store's answer."""
+    aead.prepare()
+
+
 def seal_version(
     environment: str, metadata: VersionMetadata, value: Plaintext, data_key: DataKey, wrapped: WrappedKey
 ) -> tuple[dict[str, AttributeValue], DerivedKeys]:
@@ -47,9 +52,9 @@ def seal_version(
     """
     if len(value.expose()) > MAX_VALUE:
         raise FormatError("the value exceeds the record format's limit")
-    identity = secrets.token_bytes(MAX_ID_BYTES)
-    salt = secrets.token_bytes(SALT)
-    nonce = secrets.token_bytes(aead.NONCE)
+    identity = os.urandom(MAX_ID_BYTES)
+    salt = os.urandom(SALT)
+    nonce = os.urandom(aead.NONCE)
     keys = derive(data_key, salt)
     item = encode_version(
         replace(metadata, key_id=wrapped.key_id),

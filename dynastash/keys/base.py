@@ -50,6 +50,10 @@ class KeyProvider(Protocol):
         """The same data key under the key that new ones are wrapped under; the plaintext stays with the provider."""
         ...
 
+    def prepare(self) -> None:
+        """Data keys are about to be unwrapped: what can be got ready in the background may be. Must not fail."""
+        return
+
     def unwrap_many(self, wanted: Iterable[KeyRequest | None]) -> Iterator[DataKey | KeyProviderError | None]:
         """:meth:`unwrap` of each of ``wanted``, in order, several at once; None stands for None.
 

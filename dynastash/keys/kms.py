@@ -63,6 +63,10 @@ class KmsKeys:
         """How many calls are worth having in flight at once: fewer than asked for while KMS throttles."""
         return self._window.allowed
 
+    def prepare(self) -> None:
+        """Connect to KMS while the store is still answering."""
+        self._transport.prepare("kms")
+
     def generate(self, context: Context) -> tuple[DataKey, WrappedKey]:
         """A new data key: GenerateDataKey."""
         request = {"KeyId": self._key, "KeySpec": "AES_256", "EncryptionContext": context.pairs()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import secrets
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -58,7 +58,7 @@ class LocalKeys(KeyProvider):
         return f"{type(self).__name__}({self._description!r})"
 
     def generate(self, context: Context) -> tuple[DataKey, WrappedKey]:
-        data_key = DataKey(secrets.token_bytes(32))
+        data_key = DataKey(os.urandom(32))
         return data_key, self._wrap(data_key, context)
 
     def unwrap(self, wrapped: WrappedKey, context: Context) -> DataKey:
@@ -76,7 +76,7 @@ class LocalKeys(KeyProvider):
         return self._wrap(self.unwrap(wrapped, context), context)
 
     def _wrap(self, data_key: DataKey, context: Context) -> WrappedKey:
-        nonce = secrets.token_bytes(aead.NONCE)
+        nonce = os.urandom(aead.NONCE)
         key, key_id = self._key()
         ciphertext = aead.encrypt(key.expose(), nonce, data_key.expose(), _associated(context))
         return WrappedKey(_FORMAT + nonce + ciphertext, key_id)
@@ -208,7 +208,7 @@ def _write_key(path: Path) -> None:
 
 
 def _new_key() -> str:
-    return base64.b64encode(secrets.token_bytes(32)).decode("ascii")
+    return base64.b64encode(os.urandom(32)).decode("ascii")
 
 
 def _missing(source: str) -> KeyUnavailableError:

@@ -29,6 +29,7 @@ class Changes:
 
     def begin(self, name: str) -> tuple[Snapshot | None, str]:
         """The secret as the store shows it, and who is going to change it."""
+        self._reader.get_ready()
         return parallel.both(lambda: self._reader.snapshot(name), self._author, limit=self._reader.keys.concurrency)
 
     def _author(self) -> str:

@@ -6,7 +6,7 @@ never used again. *Prune* erases old versions and their tombstones, and the head
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import takewhile
@@ -288,7 +288,7 @@ class Lifecycle:
                 "record": records.text(records.version_key(number)),
                 "format": records.number(records.FORMAT),
                 "version": records.number(number),
-                "id": records.blob(secrets.token_bytes(records.MAX_ID_BYTES)),
+                "id": records.blob(os.urandom(records.MAX_ID_BYTES)),
                 "created_at": records.number(now),
                 "created_by": records.text("unknown: the record was damaged"),
             }

@@ -92,6 +92,16 @@ class Reader:
         self.keys = keys
         self.clock = clock
         self.seen = seen
+        self._ready = False
+
+    def get_ready(self) -> None:
+        """Before the store's first answer: what opening its records takes is got ready while it is on its way."""
+        if self._ready:
+            return
+        self._ready = True
+        if self.keys.concurrency > 1:  # or there is nothing to wait for, and nothing to be done meanwhile
+            self.keys.prepare()
+            parallel.Begun(envelope.prepare)
 
     def consistently(self, name: str, attempt: Callable[[], _T]) -> _T:
         """The result of ``attempt``, which reads ``name`` anew each time: again while its records do not fit together.
@@ -163,6 +173,7 @@ class Reader:
 
         A secret that cannot be had is there with its error; failures of the store itself are raised.
         """
+        self.get_ready()
         wanted = list(dict.fromkeys(names))
         floors = {name: self.seen.floor(name) for name in wanted}
         found = self.store.fetch([RecordKey(name, records.HEAD) for name in wanted])
@@ -171,6 +182,7 @@ class Reader:
 
     def with_prefix(self, prefix: str) -> dict[str, Opened | DynastashError]:
         """As :meth:`many`, for the secrets that the listing shows under ``prefix``; destroyed ones are left out."""
+        self.get_ready()
         heads: dict[str, Item] = {}
         for item in self.store.heads(prefix):
             name, _ = records.key_of(item)
@@ -248,6 +260,8 @@ class Reader:
             return records.decode_head(item)
 
     def _selected(self, name: str, select: Callable[[Head], int]) -> Opened:
+        self.get_ready()
+
         def attempt() -> Opened:
             snapshot = self.existing(name)
             try:

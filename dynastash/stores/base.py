@@ -6,19 +6,16 @@ go with it or not at all. What an item means, and whether to believe it, is deci
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from dynastash.frozen import Frozen, field
 from dynastash.models import Item, WrappedKey
 
-
-class RecordKey(NamedTuple):
-    """Where an item stands: the secret's name, and ``~head`` or ``v#`` and ten digits."""
-
-    name: str
-    record: str
+# Called, because the class statement would have each annotation compiled, for longer than this module takes to load.
+RecordKey = NamedTuple("RecordKey", [("name", str), ("record", str)])  # noqa: UP014
+"""Where an item stands: the secret's name, and ``~head`` or ``v#`` and ten digits."""
 
 
 class HeadMark(Frozen):
@@ -41,7 +38,7 @@ class Change(Frozen, kw_only=True):
     create: Sequence[Item] = ()
     tombstones: Sequence[Item] = ()
     delete: Sequence[RecordKey] = ()
-    token: str = field(default_factory=lambda: secrets.token_hex(16))
+    token: str = field(default_factory=lambda: os.urandom(16).hex())
 
 
 class Store(Protocol):

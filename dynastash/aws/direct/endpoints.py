@@ -5,12 +5,13 @@ Neither FIPS nor dual-stack endpoints stand here, nor those of pseudo Regions su
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from dynastash.aws.direct.handover import HandOver
+from dynastash.frozen import Frozen
 
 
-class Partition(NamedTuple):
+class Partition(Frozen):
     """A part of AWS with accounts and names of its own. ``areas`` are how its Regions' names begin."""
 
     name: str

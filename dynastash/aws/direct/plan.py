@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Final
 
 from dynastash.aws.base import AwsSettings
@@ -117,7 +117,7 @@ def _check_surroundings(variables: Mapping[str, str]) -> None:
             raise HandOver(f"{name} is set")
     if sys.platform == "darwin" and _has_system_proxy():
         raise HandOver("the system has a proxy")
-    if Path(home(variables), ".aws", "models").exists():
+    if os.path.exists(os.path.join(home(variables), ".aws", "models")):
         raise HandOver("there are service models in ~/.aws/models")
 
 

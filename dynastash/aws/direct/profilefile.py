@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from dynastash.aws.direct.handover import HandOver
@@ -28,14 +27,15 @@ def read(path: str, variables: Mapping[str, str]) -> dict[str, Section]:
 
     Raises :class:`HandOver` for a file that cannot be read or is out of the ordinary.
     """
-    file = Path(_expanded(path, variables))
+    file = _expanded(path, variables)
     try:
-        status = file.stat()
+        status = os.stat(file)
         if not stat.S_ISREG(status.st_mode):  # botocore takes a pipe for no file
             return {}
         if status.st_size > _LIMIT:
             raise HandOver(f"{path} is large")
-        content = file.read_bytes()
+        with open(file, "rb") as opened:
+            content = opened.read()
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:

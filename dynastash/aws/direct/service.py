@@ -174,7 +174,7 @@ class Service:
         if addresses and now - asked < _ADDRESSES_KEPT:
             return addresses
         try:
-            addresses = socket.getaddrinfo(self._target.host, self._target.port, type=socket.SOCK_STREAM)
+            addresses = socket.getaddrinfo(self._target.host.encode(), self._target.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise BrokenError(
                 Failure.UNREACHABLE,

@@ -14,7 +14,7 @@ from typing import Final
 
 from dynastash.aws.errors import no_authorities
 
-_AMAZON_ROOTS: Final = os.path.join(os.path.dirname(__file__), "amazon-roots.pem")  # noqa: PTH118, PTH120 - no pathlib
+_AMAZON_ROOTS: Final = os.path.join(os.path.dirname(__file__), "amazon-roots.pem")
 _AMAZON_DOMAINS: Final = (".amazonaws.com", ".api.aws", ".amazonaws.com.cn")
 
 
@@ -58,7 +58,7 @@ class Trust:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         bundle = _AMAZON_ROOTS if few else self._settings.ca_bundle or usual_bundle()
         try:
-            if os.path.isdir(bundle):  # noqa: PTH112
+            if os.path.isdir(bundle):
                 context.load_verify_locations(capath=bundle)
             else:
                 context.load_verify_locations(bundle)
@@ -76,5 +76,5 @@ def usual_bundle() -> str:
 
         botocore = find_spec("botocore")
         places = botocore.submodule_search_locations if botocore else None
-        return os.path.join(places[0] if places else "", "cacert.pem")  # noqa: PTH118
+        return os.path.join(places[0] if places else "", "cacert.pem")
     return where()

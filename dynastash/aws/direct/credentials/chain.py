@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Final
 
 from dynastash.aws.direct.credentials.base import CredentialSource
@@ -35,7 +35,7 @@ def find(
     if source := profile.credentials():
         return "the AWS profile", source
     for path in ("/etc/boto.cfg", f"{home(variables)}/.boto"):
-        if Path(path).exists():
+        if os.path.exists(path):
             raise HandOver(f"there is {path}")
     if any(name in variables for name in _CONTAINER):
         from dynastash.aws.direct.credentials.container import from_container

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Final
 
 from dynastash.aws.direct.credentials import metadata
@@ -56,7 +55,8 @@ def _fetch(url: Url, variables: Mapping[str, str]) -> Lease:
     token = variables.get(_TOKEN)
     if _TOKEN_FILE in variables:  # read each time: the kubelet replaces it long before it expires
         try:
-            token = Path(variables[_TOKEN_FILE]).read_text()
+            with open(variables[_TOKEN_FILE]) as file:
+                token = file.read()
         except (OSError, ValueError) as error:
             raise HandOver(f"the file in {_TOKEN_FILE} cannot be read") from error
     if token is not None:
