@@ -70,6 +70,16 @@ def test_completion_loads_what_it_uses(cli: Cli, line: str) -> None:
     assert sorted(modules & {*NEVER, *TABLES, *PROGRAMS, "traceback", "cryptography.hazmat.primitives"}) == []
 
 
+def test_a_plain_template_needs_no_jinja2(cli: Cli) -> None:
+    """Nor anything of the cache's or the event loop's."""
+    cli.ok("put", "n", given=b"x")
+    (cli.cwd / "t").write_text("{{ dynastash://n }}")
+    modules = loaded(cli, "render", "t", "--out", "o")
+    assert sorted(modules & {*NEVER, *TABLES, *PROGRAMS, "jinja2", "dynastash.cache", "dynastash.aio"}) == []
+    (cli.cwd / "t.j2").write_text("x")
+    assert "jinja2" in loaded(cli, "render", "t.j2", "--out", "o")
+
+
 def test_a_table_needs_tabulate_and_no_more(cli: Cli) -> None:
     """tabulate loads modules of its own; ours stay out."""
     cli.ok("put", "n", given=b"x")

@@ -11,6 +11,8 @@ import pytest
 
 from dynastash.aws.base import Operation
 from dynastash.keys.kms import KmsKeys
+from dynastash.rendering.jinja import JinjaTemplate
+from dynastash.rendering.plain import PlainTemplate
 from dynastash.stash.api import Stash
 from dynastash.stores.base import Change, HeadMark
 from dynastash.stores.dynamodb import DynamoDBStore
@@ -196,3 +198,18 @@ def test_a_lost_race_is_repeated_from_the_read_on(counted: Counted) -> None:
     racing._reader.store = Meddled(counted.transport, counted.table)
     assert racing.put("n", "three").number == 3
     assert [racing.get("n", version=number).text for number in (1, 2, 3)] == ["one", "two", "three"]
+
+
+def test_render_is_two_reads_and_a_decrypt_for_each_secret(counted: Counted) -> None:
+    """25 secrets, each named twice: a batch of heads, one of versions. Looking where they lead to decrypts nothing."""
+    for number in range(25):
+        counted.stash.put(f"app1/s{number:02d}", f"value {number}")
+    names = [f"app1/s{number % 25:02d}" for number in range(50)]
+    plain = PlainTemplate("\n".join(f"{{{{ dynastash://{name} }}}}" for name in names).encode())
+    jinja = JinjaTemplate("\n".join(f'{{{{ secret("{name}") }}}}' for name in names).encode())
+    for template in (plain, jinja):
+        result = template.render(counted.fresh()).expose().decode()
+        assert result.split("\n") == [f"value {number % 25}" for number in range(50)]
+        assert counted.calls == {"BatchGetItem": 2, "Decrypt": 25}
+        counted.fresh().locate([use.reference for use in template.uses])
+        assert counted.calls == {"BatchGetItem": 2}

@@ -142,6 +142,22 @@ class TestSingleFlight:
         assert under.result()[NAME].number == 1
         assert world.cache.get(NAME).number == 2
 
+    def test_a_reading_that_takes_longer_than_a_time_to_live_is_not_joined(
+        self, world: World, pool: ThreadPoolExecutor
+    ) -> None:
+        """What it brings is too old for whoever asks that late: they read again."""
+        gate = Gate()
+        world.source.gates = [gate]
+        early = pool.submit(world.cache.get, NAME)
+        gate.reached()
+        world.source.rotate(NAME)
+        world.clock.advance(100)
+        late = pool.submit(world.cache.get, NAME)
+        joined(world, 2)
+        gate.open()
+        assert early.result().number == 1
+        assert late.result().number == 2
+
     def test_a_batch_and_a_single_reader_share(self, world: World, pool: ThreadPoolExecutor) -> None:
         """Whoever came first reads; each name is read once."""
         gate = Gate()
