@@ -33,7 +33,7 @@ _COPIED = ("dynastash", "tests", "cloudformation", "docs", "README.md", "CHANGEL
 _VARIABLE = "MUTANT_UNDER_TEST"
 _STASH = [f"tests/unit/test_{name}.py" for name in (
     "stash_basics", "stash_races", "stash_hostile", "stash_rotation", "stash_many", "stash_parallel",
-    "stash_lifecycle", "lifecycle", "lifecycle_boundaries", "stash_details",
+    "stash_lifecycle", "lifecycle", "lifecycle_boundaries", "stash_heads",
 )]  # fmt: skip
 TESTS: Mapping[str, Sequence[str]] = {
     "dynastash/stash/verify.py": ["tests/unit/test_verify.py"],

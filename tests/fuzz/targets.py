@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from dynastash import config, references
+from dynastash import config, dotenv, references, template
 from dynastash.aws.base import CallError, Operation
 from dynastash.aws.direct import profilefile, protocol
 from dynastash.aws.direct.handover import HandOver
@@ -185,6 +185,25 @@ def reference(data: bytes) -> None:
         references.field_of(Plaintext(value), found.field, "it")
 
 
+def template_file(data: bytes) -> None:
+    """A template: what is no reference stays as it is."""
+    found = template.take_apart(data)
+    values = {placeholder.reference: Plaintext(b"{{ dynastash://x }}") for placeholder in found.placeholders}
+    filled = found.fill(values).expose()
+    assert found.placeholders or b"{{!" in data or filled == data
+
+
+def dotenv_file(data: bytes) -> None:
+    """A dotenv file: each value, written between double quotes, is read as the same."""
+    entries = dotenv.parse(_text(data))
+    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    for entry in entries:
+        if "${" not in entry.value:
+            written = "".join(escapes.get(letter, letter) for letter in entry.value)
+            (again,) = dotenv.parse(f'{entry.name}="{written}"')
+            assert again.value == entry.value
+
+
 def name_pattern(data: bytes) -> None:
     """A pattern of names for policies."""
     parse_pattern(_text(data))
@@ -316,6 +335,8 @@ TARGETS: Mapping[str, Target] = {
     "reference": Target(
         reference, _written("dynastash://a/b@3#/x~1y/0\0" + '{"x/y": ["z"]}', "a@pending#f\0" + '{"f": 1.10}', "a@b")
     ),
+    "template": Target(template_file, _written("a {{ dynastash://a/b@3#f }}\n{{! dynastash://x }} {{ x }}")),
+    "dotenv": Target(dotenv_file, _written("# c\nexport A=b # c\nB='x\ny'\nC=\"\\n\\\\\" # d\nD = e\r\nE=\n")),
     "name-pattern": Target(name_pattern, _written("*", "app1/*", "app1/db", "${aws:PrincipalTag/dynastash}/*")),
     "command-line": Target(command_line, _written("90d", "2027-01-31T12:00Z", "12", "a=b")),
     "http": Target(

@@ -1,0 +1,314 @@
+"""What each operation makes of a head and of the records: every attribute, those too that it must leave alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dynastash.crypto import records
+from dynastash.errors import RotationError
+from dynastash.generate import RandomBytes
+from dynastash.models import Head, Plaintext, State, from_ms
+from dynastash.stash.api import Stash
+from dynastash.stash.rotation import GenerateRotator, Rotation, rotation_item
+from tests.unit.stash_kit import HEAD, World, v
+
+DAY = 86_400
+POLICY = RandomBytes(16)
+
+
+class Stopping(GenerateRotator):
+    """Leaves its version pending."""
+
+    def set(self, rotation: Rotation) -> None:
+        raise RotationError("stopped", step="set")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Four versions, of which the second is deleted, under a policy and with tags."""
+    world = World(tmp_path)
+    for number in range(1, 4):
+        world.clock.advance(1)
+        world.stash.put("n", f"value {number}", comment=f"comment {number}", tags={"team": "a"})
+    world.clock.advance(1)
+    world.stash.generate(
+        "n",
+        POLICY,
+        comment="comment 4",
+        content_type="text/x",
+        expires_at=from_ms(world.clock.now() + 9_000_000),
+        context={"app": "x"},
+    )
+    world.stash.delete("n", 2)
+    return world
+
+
+def head(world: World) -> Head:
+    """As it is stored."""
+    return replace(records.decode_head(world.item("n", HEAD)), seal=None)  # type: ignore[arg-type]
+
+
+def stopped(stash: Stash, rotator: Any = None) -> None:
+    """Stage a version and stop there."""
+    with pytest.raises(RotationError):
+        stash.rotate("n", Stopping(POLICY))
+
+
+def rotated(stash: Stash) -> None:
+    """By the policy that the secret carries."""
+    stash.rotate("n", comment="rotated")
+
+
+CHANGES: dict[str, tuple[Callable[[Stash], object], Callable[[Head, int], dict[str, Any]]]] = {
+    "put": (
+        lambda stash: stash.put("n", "new"),
+        lambda old, now: {"last": 5, "current": 5, "previous": 4, "comment": None, "expires_at": None},
+    ),
+    "put with everything": (
+        lambda stash: stash.put("n", "new", comment="new", tags={"b": "c"}, expires_at=from_ms(4_000_000_000_000)),
+        lambda old, now: {
+            "last": 5,
+            "current": 5,
+            "previous": 4,
+            "comment": "new",
+            "expires_at": 4_000_000_000,
+            "tags": {"b": "c"},
+        },
+    ),
+    "put, write only": (
+        lambda stash: stash.put("n", "new", write_only=True),
+        lambda old, now: {
+            "last": 5,
+            "current": 5,
+            "previous": 4,
+            "comment": None,
+            "expires_at": None,
+            "created_ms": now,
+            "disabled": frozenset(),
+            "tags": {},
+            "rotation": {},
+        },
+    ),
+    "generate": (
+        lambda stash: stash.generate("n", RandomBytes(32), comment="generated"),
+        lambda old, now: {
+            "last": 5,
+            "current": 5,
+            "previous": 4,
+            "comment": "generated",
+            "expires_at": None,
+            "rotation": rotation_item(RandomBytes(32)),
+        },
+    ),
+    "roll back": (
+        lambda stash: stash.rollback("n"),
+        lambda old, now: {
+            "last": 5,
+            "current": 5,
+            "previous": 4,
+            "comment": "rollback to version 3",
+            "expires_at": None,
+        },
+    ),
+    "stage": (stopped, lambda old, now: {"last": 5, "pending": 5}),
+    "rotate": (
+        rotated,
+        lambda old, now: {
+            "last": 5,
+            "current": 5,
+            "previous": 4,
+            "comment": "rotated",
+            "expires_at": None,
+            "revision": old.revision + 2,
+        },
+    ),
+    "abort": (
+        lambda stash: (stopped(stash), stash.abort("n")),
+        lambda old, now: {"last": 5, "revision": old.revision + 2},
+    ),
+    "delete": (
+        lambda stash: stash.delete("n"),
+        lambda old, now: {
+            "state": State.DELETED,
+            "deleted_at": now // 1000,
+            "purge_at": now // 1000 + 30 * DAY,
+        },
+    ),
+    "delete and undelete": (
+        lambda stash: (stash.delete("n", recovery_days=1), stash.undelete("n")),
+        lambda old, now: {"revision": old.revision + 2},
+    ),
+    "delete a version": (lambda stash: stash.delete("n", 1), lambda old, now: {"disabled": frozenset({1, 2})}),
+    "undelete a version": (lambda stash: stash.undelete("n", 2), lambda old, now: {"disabled": frozenset()}),
+    "destroy a version": (
+        lambda stash: stash.destroy("n", [2]),
+        lambda old, now: {"destroyed": frozenset({2}), "disabled": frozenset()},
+    ),
+    "destroy the previous version": (
+        lambda stash: stash.destroy("n", [3]),
+        lambda old, now: {"destroyed": frozenset({3}), "previous": None},
+    ),
+    "prune": (
+        lambda stash: stash.prune("n", keep=1),
+        lambda old, now: {"pruned_below": 3, "disabled": frozenset()},
+    ),
+    "prune what was destroyed": (
+        lambda stash: (stash.destroy("n", [1]), stash.prune("n", keep=3)),
+        lambda old, now: {"pruned_below": 2, "revision": old.revision + 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_a_change_makes_of_the_head(world: World, name: str) -> None:
+    """Counted on by one, dated, signed by whoever did it, and nothing else changed."""
+    change, expected = CHANGES[name]
+    before = head(world)
+    world.clock.advance(100)
+    now = world.clock.now()
+    change(world.fresh(identity=lambda: "somebody else"))
+    common = {"revision": before.revision + 1, "updated_ms": now, "updated_by": "somebody else"}
+    assert head(world) == replace(before, **common | expected(before, now))
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        lambda stash: stash.undelete("n"),
+        lambda stash: stash.undelete("n", 1),
+        lambda stash: stash.delete("n", 2),
+        lambda stash: stash.prune("n", keep=4),
+        lambda stash: stash.prune("n", keep=4, dry_run=True),
+        lambda stash: stash.prune("n", keep=1, dry_run=True),
+        lambda stash: list(stash.verify()),
+        lambda stash: stash.get_many(prefix=""),
+        lambda stash: stash.history("n"),
+        lambda stash: list(stash.rewrap("n")),
+    ],
+)
+def test_what_changes_nothing_writes_no_head(world: World, nothing: Callable[[Stash], object]) -> None:
+    """Done already is done."""
+    before = world.item("n", HEAD)
+    world.clock.advance(100)
+    nothing(world.fresh(identity=lambda: "somebody else"))
+    assert world.item("n", HEAD) == before
+
+
+def test_a_deleted_secret_keeps_its_date(world: World) -> None:
+    """A second delete does not move it."""
+    world.stash.delete("n", recovery_days=2)
+    before = world.item("n", HEAD)
+    world.clock.advance(DAY)
+    assert world.fresh().delete("n").purge_at is not None
+    assert world.item("n", HEAD) == before
+
+
+def test_what_a_destruction_leaves(world: World) -> None:
+    """Numbers and dates; no stage, no policy, no tag, no comment."""
+    before = head(world)
+    world.clock.advance(100)
+    now = world.clock.now()
+    world.fresh(identity=lambda: "somebody else").destroy("n")
+    after = head(world)
+    assert after == Head(
+        name="n",
+        last=4,
+        revision=after.revision,
+        pruned_below=4,
+        state=State.DESTROYED,
+        created_ms=before.created_ms,
+        updated_ms=now,
+        updated_by="somebody else",
+        destroyed=frozenset({4}),
+    )
+    for number in range(1, 5):
+        tombstone = records.decode_metadata(world.item("n", v(number)))  # type: ignore[arg-type]
+        assert (tombstone.number, tombstone.destroyed_ms, tombstone.destroyed_by) == (number, now, "somebody else")
+        ttl = world.item("n", v(number)).get("ttl")
+        assert ttl == (None if number == 4 else {"N": str(now // 1000 + 90 * DAY)})
+
+
+def test_what_begins_anew(world: World) -> None:
+    """Behind the numbers that were used, and with nothing of what was."""
+    world.stash.destroy("n")
+    before = head(world)
+    world.clock.advance(100)
+    now = world.clock.now()
+    world.fresh(identity=lambda: "somebody else").put("n", "anew", recreate=True, tags={"x": "y"})
+    assert head(world) == Head(
+        name="n",
+        last=5,
+        revision=before.revision + 1,
+        pruned_below=4,
+        state=State.ACTIVE,
+        created_ms=now,
+        updated_ms=now,
+        updated_by="somebody else",
+        current=5,
+        destroyed=frozenset({4}),
+        tags={"x": "y"},
+    )
+
+
+def test_the_first_version(tmp_path: Path) -> None:
+    """Of a secret that was never there."""
+    world = World(tmp_path)
+    now = world.clock.now()
+    world.fresh(identity=lambda: "somebody").put("n", "first", comment="c", content_type="t", context={"a": "b"})
+    assert head(world) == Head(
+        name="n",
+        last=1,
+        revision=1,
+        pruned_below=1,
+        state=State.ACTIVE,
+        created_ms=now,
+        updated_ms=now,
+        updated_by="somebody",
+        current=1,
+        comment="c",
+    )
+    (version,) = world.fresh().history("n")
+    assert (version.number, version.created_by, version.comment, version.content_type, dict(version.context)) == (
+        1, "somebody", "c", "t", {"a": "b"}
+    )  # fmt: skip
+    assert version.created_at == from_ms(now)
+
+
+def test_what_comes_along_with_a_rotation(world: World) -> None:
+    """Content type and context; not the comment, nor the expiry."""
+    rotated(world.stash)
+    version = world.fresh().get("n").version
+    assert (version.comment, version.content_type, dict(version.context), version.expires_at) == (
+        "rotated", "text/x", {"app": "x"}, None
+    )  # fmt: skip
+
+
+def test_what_a_rotator_is_told(world: World) -> None:
+    """Environment, name, both versions with their values and tags, and the number to come."""
+    told: list[Rotation] = []
+
+    class Telling(GenerateRotator):
+        def create(self, rotation: Rotation) -> Plaintext:
+            told.append(rotation)
+            return Plaintext(b"rotated")
+
+        def set(self, rotation: Rotation) -> None:
+            told.append(rotation)
+
+        def test(self, rotation: Rotation) -> None:
+            told.append(rotation)
+
+    world.stash.rotate("n", Telling(POLICY))
+    create, set_, test = told
+    assert (create.environment, create.name, create.version, create.pending) == ("prod", "n", 5, None)
+    assert create.current.number == 4 and dict(create.current.tags) == {"team": "a"}
+    assert set_ == test
+    assert (set_.version, set_.current) == (5, create.current)
+    assert set_.pending is not None
+    assert (set_.pending.number, set_.pending.value, dict(set_.pending.tags)) == (5, b"rotated", {"team": "a"})
+    assert [stage.value for stage in set_.pending.version.stages] == ["pending"]
