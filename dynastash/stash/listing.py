@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 from dynastash.crypto import records
 from dynastash.crypto.records import VersionMetadata
-from dynastash.errors import DynastashError, FormatError, IntegrityError, PartialError, SecretDestroyedError
+from dynastash.errors import (
+    DynastashError,
+    FormatError,
+    IntegrityError,
+    PartialError,
+    SecretDestroyedError,
+    UnsupportedFormatError,
+)
 from dynastash.frozen import replace
 from dynastash.models import Head, Item, State
 from dynastash.stash.reader import Inconsistent, Reader, no_secret, outside_prefix
@@ -75,5 +82,11 @@ def _head(item: Item, prefix: str) -> Head:
         raise outside_prefix()
     try:
         return records.decode_head(item)
+    except UnsupportedFormatError as error:
+        raise UnsupportedFormatError(f"the head of {name}: {error}", hint=error.hint) from None
     except FormatError as error:
-        raise FormatError(f"the head of {name} is malformed: {error}", hint="restore it from a backup") from None
+        raise FormatError(
+            f"the head of {name} is malformed: {error}",
+            hint="restore it from a backup: `dynastash verify` shows everything that is wrong, and a prefix of other "
+            "names lists those",
+        ) from None

@@ -22,6 +22,7 @@ from dynastash.errors import (
     SecretDestroyedError,
     SecretNotFoundError,
     StoreUnavailableError,
+    UnsupportedFormatError,
     VersionNotFoundError,
 )
 from dynastash.generate import Password
@@ -301,6 +302,13 @@ class TestList:
         with pytest.raises(FormatError, match=r"the head of app/a is malformed: last: "):
             world.fresh().list()
         assert [info.name for info in world.fresh().list("app/b")] == ["app/b/deep"]
+
+    def test_a_head_of_a_later_release_is_named_too(self, world: World) -> None:
+        """It said only that some record is of a format that this release does not know."""
+        world.edit("app/a", HEAD, format={"N": "2"})
+        with pytest.raises(UnsupportedFormatError, match=r"the head of app/a: .* of format 2") as caught:
+            world.fresh().list()
+        assert caught.value.hint == "upgrade dynastash"
 
 
 class TestHistory:
