@@ -45,7 +45,7 @@ TESTS: Mapping[str, Sequence[str]] = {
 """By the beginning of a module's path: the quick tests that hold it."""
 
 
-_WORDING = re.compile(r'f?"(?:[^"\\]|\\.)* (?:[^"\\]|\\.)*"|,? *hint=(?:None|[^,()]*(?:\([^()]*\))?)|\s')
+_WORDING = re.compile(r'f?"(?:[^"\\]|\\.)* (?:[^"\\]|\\.)*"|,? *hint=(?:None|[^,()]*(?:\([^()]*\))?)|,(?=\s*\))|\s')
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from dynastash.aws.base import Operation
+from dynastash.errors import StoreError, StoreNotFoundError
 from dynastash.models import WrappedKey
 from dynastash.stores.base import Change, HeadMark, RecordKey
 from dynastash.stores.dynamodb import DynamoDBStore
 from dynastash.testing.contracts import head_item, version_item
 from dynastash.testing.fakes import FakeClock
-from tests.engines.transports import ScriptedTransport
+from tests.engines.transports import ScriptedTransport, rejected
 
 HEAD, ONE, TWO, THREE = head_item("a/b"), *(version_item("a/b", number) for number in (1, 2, 3))
 NAME = {"#name": "name"}
@@ -230,3 +231,48 @@ def test_a_hundred_keys_at_a_time(count: int, requests: int) -> None:
     assert DynamoDBStore(transport, "t").fetch([RecordKey("n", str(number)) for number in range(count)]) == {}
     sizes = [len(request["RequestItems"]["t"]["Keys"]) for _, request in transport.requests]
     assert sorted(sizes, reverse=True) == [100] * (count // 100) + ([count % 100] if count % 100 else [])
+
+
+BATCH = {"Responses": {"t": []}}
+
+
+@pytest.mark.parametrize(
+    ("call", "reply", "kind"),
+    [
+        ("newest", {"Items": None}, StoreError),
+        ("newest", {"Items": [{"record": {"S": "~head"}}]}, StoreError),
+        ("newest", {"Items": [{"id": {"S": "somebody's"}}]}, StoreNotFoundError),
+        ("newest", {"Items": ["text"]}, StoreNotFoundError),
+        ("fetch", {}, StoreError),
+        ("fetch", {**BATCH, "UnprocessedKeys": []}, StoreError),
+        ("fetch", {**BATCH, "UnprocessedKeys": {"t": {"Keys": None}}}, StoreError),
+        ("fetch", {**BATCH, "UnprocessedKeys": {"t": {"Keys": [{"name": {"S": "of nobody"}}]}}}, StoreError),
+        ("fetch", {"Responses": {"t": [ONE]}}, StoreError),
+        ("all heads", {"Items": [], "LastEvaluatedKey": "text"}, StoreError),
+    ],
+)
+def test_what_cannot_be_an_answer_is_told_with_the_table(
+    call: str, reply: dict[str, Any], kind: type[StoreError]
+) -> None:
+    """Somebody else's table from an answer that is none: only the former is not found."""
+    with pytest.raises(StoreError, match=r"^table t in eu-west-1 ") as caught:
+        READ[call][0](DynamoDBStore(ScriptedTransport(reply), "t", clock=FakeClock()))
+    assert type(caught.value) is kind
+
+
+def test_a_table_without_any_of_the_keys() -> None:
+    """DynamoDB may leave its name out then."""
+    assert DynamoDBStore(ScriptedTransport({"Responses": {}}), "t").fetch([RecordKey("n", "~head")]) == {}
+
+
+def test_a_refusal_names_the_table() -> None:
+    """Of each kind of call."""
+    for call in (
+        lambda store: store.newest("n"),
+        lambda store: store.fetch([RecordKey("n", "~head")]),
+        lambda store: store.commit(Change(head=HEAD, expected=None)),
+        lambda store: store.replace_key(ONE, WrappedKey(b"new", "new key"), 5),
+    ):
+        error = rejected(Operation.QUERY, "ValidationException", "no such thing")
+        with pytest.raises(StoreError, match="table t in eu-west-1"):
+            call(DynamoDBStore(ScriptedTransport(error), "t", clock=FakeClock()))
