@@ -136,6 +136,7 @@ class AsyncStash:
     purge = _awaited(Stash.purge)
     prune = _awaited(Stash.prune)
     overdue = _awaited(Stash.overdue)
+    advance = _awaited(Stash.advance)
     diff = _awaited(Stash.diff)
     rewrap = _streamed(Stash.rewrap)
     rewrap_many = _streamed(Stash.rewrap_many)

@@ -197,7 +197,11 @@ def _inside(head: Head, opened: Mapping[int, Evidence], store: Store, finding: _
         if version not in there:
             if version not in head.destroyed and head.state is not State.DESTROYED:
                 yield finding(evidence, Problem.MISSING, f"version {version} was opened, and the table lacks it")
-        elif version in created and evidence.first.at + SKEW < from_ms(created[version]):
+        elif (
+            version in created
+            and version not in head.destroyed
+            and evidence.first.at + SKEW < from_ms(created[version])
+        ):
             yield finding(
                 evidence,
                 Problem.REPLACED,

@@ -185,6 +185,7 @@ class CachingStash:
     destroy = _writing(Stash.destroy)
     purge = _writing(Stash.purge)
     prune = _writing(Stash.prune)
+    advance = _writing(Stash.advance)
     locate = _passing_on(Stash.locate)
     list = _passing_on(Stash.list)
     history = _passing_on(Stash.history)

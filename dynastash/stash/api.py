@@ -385,6 +385,16 @@ class Stash:
             info for info in self.list(prefix) if info.purge_at is not None and info.purge_at.timestamp() * 1000 <= now
         ]
 
+    def advance(self, name: str, number: int) -> SecretInfo:
+        """Never use the versions of ``name`` up to ``number`` again: after a restore, when readers have seen them.
+
+        The current value stays; the numbers that the store does not know count as destroyed. A secret that is further
+        already stays as it is.
+        """
+        from dynastash.stash.advancing import advance
+
+        return views.info(advance(self._reader, self._changes, check_name(name), check_version(number)))
+
     def rewrap(self, name: str) -> Iterator[Rewrapped]:
         """Wrap the data keys of all versions of ``name`` anew, under the key that new versions get.
 

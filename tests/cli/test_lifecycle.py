@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sqlite3
 import sys
@@ -214,3 +215,18 @@ def test_advice_names_the_environment_that_was_chosen(stored: Cli) -> None:
     stored.ok("delete", "app/n")
     assert "`dynastash -e local undelete app/n`" in stored("get", "app/n", "-e", "local").err
     assert "`dynastash undelete app/n`" in stored("get", "app/n").err
+
+
+def test_advance(cli: Cli) -> None:
+    """Asked for, carried out once, and told; nothing for a number that is used already."""
+    cli.ok("put", "n", given=b"x")
+    assert cli("advance", "n", "--to", "3").code == 2  # nobody can be asked
+    assert "the next would be 4" in cli.ok("advance", "n", "--to", "3", "--dry-run").err
+    assert json.loads(cli.ok("advance", "n", "--to", "3", "--yes", "-o", "json").text)["last"] == 3
+    assert "nothing to do" in cli.ok("advance", "n", "--to", "3", "--dry-run").err
+    assert "the next version is 4" in cli.ok("advance", "n", "--to", "2", "--yes").err
+    assert "version 4" in cli.ok("put", "n", given=b"y").err
+    done = cli("advance", "none", "--to", "3", "--yes")
+    assert done.code == 3 and "another name" in done.err
+    for wrong in (["--to", "0"], ["--to", "x"], []):
+        assert cli("advance", "n", *wrong).code == 2

@@ -111,8 +111,33 @@ def test_from_the_first_put_to_a_rollback(cli: Cli, recording: Engine, tmp_path:
     found = json.loads(cli("audit", "--check", "--file", log, "-o", "json").text)["findings"]
     assert [(each["name"], each["problem"], each["reached"]) for each in found] == [(NAME, "rolled back", 3)]
 
+    # docs/how-to/restore.md, from here on.
+    assert "the next would be 4" in cli.ok("advance", NAME, "--to", "3", "--dry-run").err
+    assert "the next version is 4" in cli.ok("advance", NAME, "--to", "3", "--yes").err
+    assert "no findings" in cli.ok("audit", "--check", "--file", log).err
+    assert cli.ok("get", NAME).text == "1" and "no findings" in cli.ok("verify").err
+    assert "version 4" in cli.ok("put", NAME, given=b"4").err
+    assert "no findings" in cli.ok("audit", "--check", "--file", log).err
+
 
 def test_cloudtrail_is_asked(cli: Cli, recording: Engine) -> None:
     """By LookupEvents, whose answers from ministack have no context that we could read."""
     done = cli.ok("audit", "--kind", "unwrap", "--since", "1h")
     assert done.err == "no events found\n"
+
+
+def test_a_restored_table_opens_under_its_other_name(cli: Cli, recording: Engine) -> None:
+    """An environment is logical: no record knows the table's name."""
+    dynamodb = recording.client("dynamodb")
+    cli.ok("put", "app2/db", given=b"hunter2")
+    dynamodb.update_continuous_backups(
+        TableName="dynastash-prod", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+    dynamodb.restore_table_to_point_in_time(
+        SourceTableName="dynastash-prod", TargetTableName="restored", UseLatestRestorableTime=True
+    )
+    dynamodb.get_waiter("table_exists").wait(TableName="restored", WaiterConfig={"Delay": 1})
+    assert cli.ok("get", "app2/db", "--table", "restored").text == "hunter2"
+    assert "no findings" in cli.ok("verify", "--table", "restored").err
+    lines = cli("doctor", "--table", "restored").text.splitlines()
+    assert any(line.startswith("ok       key schema") for line in lines)

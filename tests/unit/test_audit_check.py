@@ -200,6 +200,22 @@ def test_a_head_that_cannot_be_read(world: World) -> None:
     assert world.problems() == [(NAME, 1, Problem.UNREADABLE)]
 
 
+def test_an_advanced_secret_has_no_gap(world: World) -> None:
+    """The finding's number is what closes it, however long ago the versions were opened."""
+    world.stash.put(NAME, "1")
+    world.save()
+    for value in ("2", "3"):
+        world.stash.put(NAME, value)
+    world.stash.get(NAME)
+    world.restore()
+    before = datetime.now(UTC) - timedelta(days=1)
+    earlier = [record("Decrypt", NAME, number, at=before) for number in (2, 3)]
+    (found,) = world.found(*earlier)
+    world.stash.advance(NAME, found.reached)
+    assert world.problems(*earlier) == []
+    assert world.stash.put(NAME, "4").number == 4
+
+
 def test_several_secrets_in_order(world: World) -> None:
     """More than one batch of heads."""
     for number in range(103):
@@ -210,7 +226,7 @@ def test_several_secrets_in_order(world: World) -> None:
 
 def test_the_stash_itself_does_not_see_it(tmp_path: Path) -> None:
     """Why the check is there: a new process believes a table that was put back as a whole."""
-    environment = Environment(name="local", store="sqlite", directory=tmp_path / "data")
+    environment = Environment(name="local", store="sqlite", location=str(tmp_path / "data"))
     stash = open_environment(environment)
     stash.put(NAME, "1")
     stash.store.close()  # type: ignore[attr-defined]
