@@ -13,6 +13,7 @@ from dynastash.cli import exits, output
 from dynastash.cli.command import Command, GlobalOption, write_options
 from dynastash.cli.options import Settings, Usage, with_globals
 from dynastash.cli.outcome import outcome
+from dynastash.cli.summaries import SUMMARIES
 
 _SECTIONS: Final = {
     "Secrets": ("put", "get", "list", "history", "diff", "generate", "rotate", "rollback"),
@@ -93,10 +94,7 @@ class Commands(click.Group):
         width = max(map(len, _MODULES))
         for section, names in _SECTIONS.items():
             with formatter.section(section):
-                rows = [(name, self.get_command(ctx, name)) for name in names]
-                formatter.write_dl(
-                    [(name.ljust(width), command.get_short_help_str(100)) for name, command in rows if command]
-                )
+                formatter.write_dl([(name.ljust(width), SUMMARIES.get(name, "")) for name in names])
 
 
 def _refuse_command(given: str) -> NoReturn:

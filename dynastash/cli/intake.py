@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
+from dynastash.cli import stdin
 from dynastash.cli.options import Usage
 from dynastash.cli.output import say
 from dynastash.errors import InvalidArgumentError
-from dynastash.models import MAX_VALUE
 
 _LONGEST_LINE: Final = 4095
 """Bytes of a line that a terminal hands over: Linux drops what is typed or pasted beyond."""
@@ -26,7 +24,7 @@ def read_value(path: str | None, name: str) -> bytes:
     if path is not None and path != "-":
         try:
             with Path(path).open("rb") as file:
-                return _limited(file)
+                return stdin.limited(file)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             reason = error.strerror if isinstance(error, OSError) else "it is not a path"
             raise InvalidArgumentError(
@@ -35,27 +33,12 @@ def read_value(path: str | None, name: str) -> bytes:
     if sys.stdin is not None:
         if path is None and sys.stdin.isatty():
             return _prompt(name)
-        if path == "-" or _is_given():
-            try:
-                return _limited(sys.stdin.buffer)
-            except OSError as error:
-                raise InvalidArgumentError(
-                    f"standard input cannot be read: {error.strerror}", hint="pipe the value in, or give --file"
-                ) from error
+        if path == "-" or stdin.is_given():
+            return stdin.read()
     raise Usage(
         f"no value for {name}: standard input is neither a pipe, a file nor a terminal",
         "pipe the value in, or give --file or --generate",
     )
-
-
-def _is_given() -> bool:
-    """Whether standard input was given to be read. /dev/null, as under cron, is not: it would store an empty value."""
-    mode = os.fstat(sys.stdin.fileno()).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
-
-
-def _limited(file: IO[bytes]) -> bytes:
-    return file.read(MAX_VALUE + 1)
 
 
 def _prompt(name: str) -> bytes:

@@ -12,6 +12,7 @@ from dynastash.errors import ConfigError, DynastashError, PartialError
 
 if TYPE_CHECKING:
     from dynastash.models import Secret, SecretInfo, Version
+    from dynastash.stash.api import Stash
 
 FORMATS: Final = ("table", "json", "yaml")
 _LONGEST_CELL: Final = 60
@@ -27,6 +28,11 @@ def say(message: str) -> None:
             stream.flush()
         except OSError:
             abandon(stream)
+
+
+def say_written(stash: Stash, verb: str, version: Version, note: str = "") -> None:
+    """What was written, and where."""
+    say(f"{verb} {version.name}: version {version.number}{note} in {stash.environment} ({stash.where})")
 
 
 def end_line() -> None:

@@ -8,8 +8,9 @@ import click
 
 from dynastash.cli.command import Command, OwnOption
 from dynastash.cli.options import FilePath, PlainText, Settings, Usage, about, common, if_version, name_argument
-from dynastash.cli.output import emit, say, version_data
+from dynastash.cli.output import emit, say, say_written, version_data
 from dynastash.cli.policy import policy_options, take_policy
+from dynastash.cli.quick import warn_of
 from dynastash.models import Version
 
 if TYPE_CHECKING:
@@ -141,8 +142,7 @@ def put_command(
         from dynastash.models import check_name
 
         data = read_value(path, check_name(name))  # nobody should type a value for a name that is refused
-    if not data:
-        say("warning: the value is empty")
+    warn_of(data)
     report(settings, stash, "put", stash.put(name, data, **details))
 
 
@@ -159,7 +159,7 @@ def details_from(given: dict[str, Any]) -> dict[str, Any]:
 
 def report(settings: Settings, stash: Stash, verb: str, version: Version, *, note: str = "") -> None:
     """Say on stderr what was written and where; on stdout only where a machine asked."""
-    say(f"{verb} {version.name}: version {version.number}{note} in {stash.environment} ({stash.where})")
+    say_written(stash, verb, version, note)
     if settings.output != "table":
         emit(version_data(version), settings.output)
 

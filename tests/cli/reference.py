@@ -1,7 +1,8 @@
-"""Makes docs/reference/cli.md from the commands: ``python -m tests.cli.reference --write``."""
+"""Makes docs/reference/cli.md and dynastash/cli/summaries.py: ``python -m tests.cli.reference --write``."""
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ import click
 
 from dynastash.cli import exits
 from dynastash.cli.app import app
+from dynastash.cli.summaries import SUMMARIES
 
 DOCUMENT = Path(__file__).parents[2] / "docs/reference/cli.md"
+SOURCE = Path(__file__).parents[2] / "dynastash/cli/summaries.py"
 
 INTRODUCTION = """\
 # Command line
@@ -38,6 +41,21 @@ def text() -> str:
     return "\n".join([*parts, f"## Exit codes\n\n| code | meaning |\n|---|---|\n{table}"])
 
 
+def summaries() -> str:
+    """dynastash/cli/summaries.py as it should be. The commands' list in this process has them from then on."""
+    group = app.make_context("dynastash", [], resilient_parsing=True)
+    for name in app.list_commands(group):  # type: ignore[attr-defined]
+        command: click.Command = app.get_command(group, name)  # type: ignore[attr-defined]
+        SUMMARIES[name] = command.get_short_help_str(100)
+    lines = [f'    "{name}": {json.dumps(line, ensure_ascii=False)},\n' for name, line in SUMMARIES.items()]
+    return (
+        '"""What each command does, in a line, beside its name: `dynastash --help` need not load them all.\n\n'
+        'Made from the commands\' own help by ``python -m tests.cli.reference --write``.\n"""\n\n'
+        "from __future__ import annotations\n\nfrom typing import Final\n\n"
+        "SUMMARIES: Final = {\n" + "".join(lines) + "}\n"
+    )
+
+
 def _section(heading: str, shown: str) -> str:
     lines = "\n".join(line.rstrip() for line in shown.splitlines())
     return f"## {heading}\n\n```text\n{lines}\n```\n"
@@ -45,6 +63,7 @@ def _section(heading: str, shown: str) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
+        SOURCE.write_text(summaries(), encoding="utf-8")
         DOCUMENT.write_text(text(), encoding="utf-8")
     else:
         print(text(), end="")

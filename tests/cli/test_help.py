@@ -87,3 +87,4 @@ def test_global_options_anywhere(cli: Cli) -> None:
 def test_the_reference_is_up_to_date() -> None:
     """docs/reference/cli.md is what `python -m tests.cli.reference --write` makes."""
     assert reference.DOCUMENT.read_text(encoding="utf-8") == reference.text()
+    assert reference.SOURCE.read_text(encoding="utf-8") == reference.summaries()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -49,11 +52,11 @@ WORDS = st.sampled_from(
 )
 
 
-def whole(arguments: list[str]) -> Done:
-    """By click alone."""
-    with streams(None, "utf-8", False) as (out, err):
-        code = app.run(list(arguments))
-    return Done(code, out.getvalue(), err.getvalue().decode("utf-8"))
+def by(run: Callable[[list[str]], int | None], arguments: list[str], given_: bytes | None) -> Done:
+    """What comes of ``arguments``; -1 where it is not taken."""
+    with streams(given_, "utf-8", False) as (out, err):
+        code = run(list(arguments))
+    return Done(-1 if code is None else code, out.getvalue(), err.getvalue().decode("utf-8"))
 
 
 @given(st.lists(WORDS, max_size=5))
@@ -63,15 +66,23 @@ def whole(arguments: list[str]) -> Done:
 @example(["get", "--env", "LOCAL", "n"])
 @example(["get", "n", "-e"])
 @example(["get", "-e", "-e", "n"])
+@example(["put", "fresh"])
+@example(["put", "n@1", "-e", "local"])
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_it_is_as_if_click_had_done_it(stored: Cli, arguments: list[str]) -> None:
-    """Whatever it takes upon itself comes out the same: output, errors, exit code."""
-    with streams(None, "utf-8", False) as (out, err):
-        code = quick.run(list(arguments))
-    if code is not None:
-        assert Done(code, out.getvalue(), err.getvalue().decode("utf-8")) == whole(arguments)
-    else:
-        assert (out.getvalue(), err.getvalue()) == (b"", b"")
+    """Whatever it takes upon itself comes out the same: output, errors, exit code, what is stored."""
+    for value in (b"piped", b"", None):
+        done = by(quick.run, arguments, value)
+        if done.code == -1:
+            assert (done.out, done.err) == (b"", "")
+            return
+        again = by(app.run, arguments, value)
+        assert (done.code, done.out, counted(done.err)) == (again.code, again.out, again.err)
+
+
+def counted(said: str) -> str:
+    """``said`` as it is when a version more was put meanwhile."""
+    return re.sub(r"version (\d+) in", lambda match: f"version {int(match[1]) + 1} in", said)
 
 
 @pytest.fixture
