@@ -20,7 +20,7 @@ from dynastash.errors import (
     NotFoundError,
     TemplateError,
 )
-from dynastash.frozen import Frozen, replace
+from dynastash.frozen import Frozen, field, replace
 from dynastash.models import Plaintext, Secret, Stage, check_prefix, check_version, encode
 from dynastash.references import Reference, check_field, parse
 from dynastash.rendering.base import Renderable, Use
@@ -49,7 +49,7 @@ class Listed(Frozen):
     name: str
     key: str
     version: int
-    value: str
+    value: str = field(repr=False)
 
 
 class JinjaTemplate:

@@ -44,6 +44,7 @@ def rendered(stash: Stash, text: str, **variables: str) -> str:
 @pytest.mark.parametrize(
     ("text", "result"),
     [
+        ('{{ secrets("app1/pass")[0] }}', "Listed(name='app1/password', key='word', version=2)"),
         ('{{ secret("app1/password") }}', VALUE),
         ('{{ secret("dynastash://app1/password@1") }}', "first"),
         ('{{ secret("app1/password", version=1) }}', "first"),
