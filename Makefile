@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-ddblocal lint second-evaluator coverage wheel bench bench-quick clean
+.PHONY: help demo test test-ddblocal test-transports lint second-evaluator coverage wheel bench bench-quick clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: $(VENV)/.developed ## run the tests (starts and stops AWS emulators on fre
 
 test-ddblocal: $(VENV)/.developed ## run the store's contract on Amazon's DynamoDB Local in $DYNASTASH_DDBLOCAL_DIR
 	$(BIN)/python -m pytest -m ddblocal $(PYTEST_ARGS)
+
+test-transports: $(VENV)/.developed ## run the command line's tests on AWS under each transport and compare what they print
+	$(BIN)/python -m tests.cli.recording -n auto
 
 # Tracing makes the walks of the model and the fault matrix several times slower, and they reach nothing new.
 coverage: $(VENV)/.developed ## measure coverage; require 95 % of lines and branches

@@ -52,6 +52,16 @@ def open_environment(
     return _open_aws(environment, session, notice)
 
 
+def way_to(environment: Environment) -> str | None:
+    """In words, how calls to AWS are carried, and why so; None for an environment on this machine."""
+    if environment.store == "sqlite":
+        return None
+    from dynastash.aws.choose import choose
+
+    choice = choose(environment.aws)
+    return f"transport {choice.transport}: {choice.reason}"
+
+
 def _open_sqlite(environment: Environment) -> Stash:
     from dynastash.keys.local import LocalKeys, key_from_file, key_from_keyring, key_from_text
     from dynastash.stash.api import Stash

@@ -62,11 +62,13 @@ class Settings:
     def stash(self) -> Stash:
         """Open it."""
         from dynastash.cli.output import say
-        from dynastash.wiring import open_environment
+        from dynastash.wiring import open_environment, way_to
 
         environment = self.environment()
         stash = open_environment(environment, notice=lambda message: say(f"warning: {message}"))
         if self.verbose:
             where = "not configured" if environment.source == "default" else environment.source
             say(f"environment {stash.environment} ({where}): {stash.where}, key {stash.key}")
+            if way := way_to(environment):
+                say(way)
         return stash

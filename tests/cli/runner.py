@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dynastash.cli.app import run
+from tests.engines.engine import REGION, Engine
 
 
 @dataclass(frozen=True)
@@ -115,3 +116,16 @@ class Cli:
         return subprocess.Popen(
             [sys.executable, "-m", "dynastash", *arguments], **{"env": self.variables, "cwd": self.cwd, **more}
         )
+
+
+def on_aws(cli: Cli, engine: Engine) -> None:
+    """Put ``cli`` on an environment on ``engine``, with a new table and a new key."""
+    cli.variables |= {
+        "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
+        "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+        "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL": engine.endpoint_url,
+        "DYNASTASH_ENV": "dev",
+        "DYNASTASH_TABLE": engine.create_table(),
+        "DYNASTASH_KEY": engine.create_key(),
+    }

@@ -11,13 +11,27 @@ import pytest
 
 from dynastash.aws.base import AwsSettings
 from dynastash.aws.choose import choose
-from tests.cli.runner import Cli
+from tests.cli.runner import Cli, on_aws
 from tests.cli.test_transcripts import TRANSCRIPTS, replayed
-from tests.engines.engine import REGION, Engine
+from tests.engines.engine import Engine
 
 pytestmark = pytest.mark.engine
 
 Replay = Callable[[str, str], str]
+
+
+def in_directory(engine: Engine, directory: Path) -> Cli:
+    """Command lines on an environment of their own on AWS."""
+    (directory / "cwd").mkdir(parents=True)
+    cli = Cli(directory, directory / "cwd")
+    on_aws(cli, engine)
+    return cli
+
+
+@pytest.fixture
+def aws(ministack: Engine, tmp_path: Path) -> Cli:
+    """Command lines on AWS."""
+    return in_directory(ministack, tmp_path)
 
 
 @pytest.fixture
@@ -26,24 +40,13 @@ def replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ministack: Engine) -
 
     def run(transport: str, text: str) -> str:
         directory = tmp_path / transport
-        cwd = directory / "cwd"
-        cwd.mkdir(parents=True)
-        table, key = ministack.create_table(), ministack.create_key()
-        cli = Cli(directory, cwd)
-        cli.variables |= {
-            "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
-            "AWS_SECRET_ACCESS_KEY": "not-a-secret",
-            "AWS_REGION": REGION,
-            "AWS_ENDPOINT_URL": ministack.endpoint_url,
-            "DYNASTASH_ENV": "dev",
-            "DYNASTASH_TABLE": table,
-            "DYNASTASH_KEY": key,
-            "DYNASTASH_TRANSPORT": transport,
-        }
+        cli = in_directory(ministack, directory)
+        table, key = cli.variables["DYNASTASH_TABLE"], cli.variables["DYNASTASH_KEY"]
         with monkeypatch.context() as patch:
             for variable, value in cli.variables.items():
                 patch.setenv(variable, value)
-            patch.chdir(cwd)
+            patch.setenv("DYNASTASH_TRANSPORT", transport)
+            patch.chdir(cli.cwd)
             assert choose(AwsSettings()).transport == transport
             printed = replayed(cli, text)
         printed = printed.replace(table, "TABLE").replace(key, "KEY").replace(key.rpartition("/")[2], "KEY-ID")
@@ -59,3 +62,67 @@ def test_a_transcript_is_the_same_under_both(replay: Replay, path: Path) -> None
     assert "TABLE" in boto, "it did not run on AWS"
     difference = "\n".join(difflib.unified_diff(boto.splitlines(), direct.splitlines(), "boto", "direct", lineterm=""))
     assert not difference, difference
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, "transport direct: credentials from the environment"),
+        ({"DYNASTASH_TRANSPORT": "boto"}, "transport boto: DYNASTASH_TRANSPORT says so"),
+        ({"NO_PROXY": "*", "HTTP_PROXY": "http://127.0.0.1:9"}, "transport boto: HTTP_PROXY is set"),
+    ],
+)
+def test_verbose_says_which_transport_and_why(aws: Cli, variables: dict[str, str], said: str) -> None:
+    done = aws.real("-v", "list", env={**aws.variables, **variables})
+    assert done.code == 0
+    assert said in done.err.splitlines()
+    assert "transport" not in aws.real("-v", "list", env={**aws.variables, "DYNASTASH_ENV": "local"}).err
+
+
+def test_a_transport_that_cannot_be_used_is_a_clear_error(aws: Cli) -> None:
+    for variables, said in (
+        ({"DYNASTASH_TRANSPORT": "direct", "AWS_USE_FIPS_ENDPOINT": "true"}, "use_fips_endpoint is set"),
+        ({"DYNASTASH_TRANSPORT": "quick"}, "DYNASTASH_TRANSPORT is neither boto nor direct"),
+    ):
+        done = aws.real("list", env={**aws.variables, **variables})
+        assert (done.code, done.text) == (2, "")
+        assert said in done.err
+        assert "hint: unset DYNASTASH_TRANSPORT: " in done.err
+
+
+@pytest.mark.parametrize(
+    ("taken", "given"),
+    [
+        ("AWS_REGION", {}),
+        ("AWS_SECRET_ACCESS_KEY", {}),
+        ("AWS_ACCESS_KEY_ID", {}),
+        ("AWS_REGION", {"AWS_PROFILE": "nobody"}),
+        ("", {"AWS_ACCESS_KEY_ID": "not an id"}),
+        ("", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}),
+        ("", {"AWS_ENDPOINT_URL": "nonsense"}),
+    ],
+)
+def test_what_is_wrong_is_said_the_same(aws: Cli, taken: str, given: dict[str, str]) -> None:
+    variables = {name: value for name, value in {**aws.variables, **given}.items() if name != taken}
+    boto, direct = (
+        aws.real("get", "n", env={**variables, "DYNASTASH_TRANSPORT": transport}) for transport in ("boto", "direct")
+    )
+    assert boto.code != 0
+    assert direct == boto
+
+
+@pytest.mark.parametrize(
+    ("taken", "given"),
+    [
+        ("", {"AWS_CONFIG_FILE": "broken"}),
+        ("AWS_ACCESS_KEY_ID", {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://example.com/x"}),
+    ],
+)
+def test_what_is_boto3s_to_complain_of_is_left_to_it(aws: Cli, taken: str, given: dict[str, str]) -> None:
+    (aws.cwd / "broken").write_text("[default]\nnonsense\n")
+    variables = {name: value for name, value in {**aws.variables, **given}.items() if name != taken}
+    chosen = aws.real("get", "n", env=variables)
+    assert chosen.code == 2
+    assert chosen == aws.real("get", "n", env={**variables, "DYNASTASH_TRANSPORT": "boto"})
+    forced = aws.real("get", "n", env={**variables, "DYNASTASH_TRANSPORT": "direct"})
+    assert "the direct transport cannot be used" in forced.err

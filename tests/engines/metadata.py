@@ -28,7 +28,7 @@ class Metadata:
     ``instance`` and ``container`` are the documents with credentials. ``hops`` below 1 loses the answers to PUT on
     their way, as for a container behind another hop. ``authorization`` is what the container's endpoint wants to see.
     ``status`` answers requests by ``METHOD path`` with another status, ``once`` only the first, ``raw`` with these very
-    bytes. ``version_1`` lets requests without a token pass.
+    bytes. ``version_1`` lets requests without a token pass; ``stalls`` keeps connections open behind those bytes.
     """
 
     url: str = ""
@@ -40,6 +40,7 @@ class Metadata:
     status: dict[str, int] = field(default_factory=dict)
     once: dict[str, int] = field(default_factory=dict)
     version_1: bool = False
+    stalls: bool = False
     raw: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
@@ -77,6 +78,8 @@ def serving(host: str = "127.0.0.1") -> Iterator[Metadata]:
             state.requests.append(asked)
             if asked in state.raw:
                 self.wfile.write(state.raw[asked])
+                if state.stalls:
+                    stopped.wait(5)
                 self.close_connection = True
             elif asked in state.once:
                 self._answer(state.once.pop(asked), b"not now")

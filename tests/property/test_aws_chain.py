@@ -33,7 +33,7 @@ _ACCOUNTS = st.sampled_from(["123456789012", "000000000000", "12345", ""])
 
 
 def _mostly(usual: st.SearchStrategy[str], odd: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.one_of(usual, usual, usual, usual, odd)
+    return st.integers(0, 15).flatmap(lambda number: odd if number == 15 else usual)
 
 
 def _part(name: str) -> str:
@@ -41,10 +41,12 @@ def _part(name: str) -> str:
 
 
 _BOTH = {"aws_access_key_id": _part("key"), "aws_secret_access_key": _part("made-up")}
+_TOKEN = {"aws_session_token": _part("token")}
+_OLDER = {"aws_security_token": _part("older")}
 _PROFILE = st.builds(
     lambda keys, token, region: {**keys, **token, **region},
-    st.sampled_from([_BOTH, _BOTH, _BOTH, {}, {}, {"aws_access_key_id": _part("key")}]),
-    st.sampled_from([{}, {}, {"aws_session_token": _part("token")}, {"aws_security_token": _part("older")}]),
+    st.sampled_from([*[_BOTH] * 8, *[{}] * 3, {"aws_access_key_id": _part("key")}]),
+    st.sampled_from([{}, _TOKEN, _OLDER, {**_TOKEN, **_OLDER}]),
     st.one_of(st.just({}), st.fixed_dictionaries({"region": _mostly(_REGIONS, _ODD_REGIONS)})),
 )
 _RARE = st.dictionaries(
@@ -60,7 +62,8 @@ _RARE = st.dictionaries(
 )  # fmt: skip
 _FILES = st.dictionaries(
     st.sampled_from(["default", "one", "two"]),
-    st.builds(lambda usual, rare, some: {**usual, **(rare if some > 3 else {})}, _PROFILE, _RARE, st.integers(0, 4)),
+    st.builds(lambda usual, rare, some: {**usual, **(rare if some == 9 else {})}, _PROFILE, _RARE, st.integers(0, 9)),
+    min_size=2,
     max_size=3,
 )
 _KEYS = st.sampled_from(
@@ -72,6 +75,12 @@ _KEYS = st.sampled_from(
         {"AWS_ACCESS_KEY_ID": "key-env", "AWS_SECRET_ACCESS_KEY": "made-up-env"},
         {"AWS_ACCESS_KEY_ID": "key-env", "AWS_SECRET_ACCESS_KEY": "made-up-env", "AWS_SESSION_TOKEN": "token-env"},
         {"AWS_ACCESS_KEY_ID": "key-env", "AWS_SECRET_ACCESS_KEY": "made-up-env", "AWS_SECURITY_TOKEN": "older-env"},
+        {
+            "AWS_ACCESS_KEY_ID": "key-env",
+            "AWS_SECRET_ACCESS_KEY": "made-up-env",
+            "AWS_SESSION_TOKEN": "token-env",
+            "AWS_SECURITY_TOKEN": "older-env",
+        },
         {"AWS_ACCESS_KEY_ID": "key-env"},
         {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "made-up-env"},
         {
@@ -85,13 +94,14 @@ _VARIABLES = st.fixed_dictionaries(
     {"AWS_REGION": _mostly(_REGIONS, _ODD_REGIONS)},
     optional={
         "AWS_DEFAULT_REGION": _mostly(_REGIONS, _ODD_REGIONS),
-        "AWS_PROFILE": st.sampled_from(["default", "one", "two", "one", "two", "missing"]),
+        "AWS_PROFILE": st.sampled_from([*["default", "one", "two"] * 4, "missing"]),
+        "AWS_DEFAULT_PROFILE": st.sampled_from([*["default", "one", "two"] * 4, "missing"]),
     },
 )
 _RARE_VARIABLES = st.dictionaries(
     st.sampled_from(
         [
-            "AWS_DEFAULT_PROFILE", "AWS_ACCOUNT_ID", "AWS_ACCOUNT_ID_ENDPOINT_MODE", "AWS_ENDPOINT_URL",
+            "AWS_ACCOUNT_ID", "AWS_ACCOUNT_ID_ENDPOINT_MODE", "AWS_ENDPOINT_URL",
             "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_KMS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
             "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
             "AWS_STS_REGIONAL_ENDPOINTS", "AWS_EC2_METADATA_DISABLED", "NO_PROXY", "AWS_LAMBDA_FUNCTION_NAME",
@@ -104,7 +114,7 @@ _RARE_VARIABLES = st.dictionaries(
 _SETTINGS = st.builds(
     lambda region, profile, url: AwsSettings(region=region, profile=profile, endpoint_url=url),
     st.one_of(st.none(), st.none(), _REGIONS),
-    st.one_of(st.none(), st.none(), st.none(), st.sampled_from(["default", "one", "two", "missing"])),
+    st.one_of(st.none(), st.none(), st.none(), st.sampled_from(["default", "one", "two"])),
     st.one_of(st.none(), st.none(), st.none(), _URLS),
 )
 _NEARBY = st.sampled_from(["", "", "container", "instance", "both"])

@@ -8,10 +8,13 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from dynastash.aws.direct.connection import BrokenError, Connection, Timeouts
 from dynastash.aws.direct.handover import HandOver
+from dynastash.aws.direct.service import drive
+from dynastash.aws.direct.target import Target
 from dynastash.aws.direct.urls import Url
 
-_LIMIT: Final = 64 * 1024  # bytes of a whole answer: credentials take up two thousand
+_LIMIT: Final = 64 * 1024  # bytes of an answer: credentials take up two thousand
 
 
 def ask(method: str, url: Url, headers: Mapping[str, str], timeout: float) -> bytes:
@@ -27,12 +30,23 @@ def ask(method: str, url: Url, headers: Mapping[str, str], timeout: float) -> by
     if method == "PUT":
         lines.append("Content-Length: 0")
     request = "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii")
+    connection: Connection | None = None
     try:
-        with socket.create_connection((url.host, url.port), timeout) as connection:
-            connection.sendall(request)
-            return _answer(connection, time.monotonic() + timeout)
-    except OSError as error:
+        addresses = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+        connection = Connection(
+            Target(f"http://{url.authority}"), addresses, None, Timeouts(timeout, timeout, 2 * timeout), _LIMIT
+        )
+        connection.start(request, time.monotonic())
+        drive(connection)
+    except (OSError, UnicodeError, BrokenError) as error:
         raise HandOver(f"{url.authority} does not answer") from error
+    finally:
+        if connection is not None:
+            connection.close()
+    response = connection.response
+    if response.status != 200:
+        raise HandOver("the answer is not a success")
+    return bytes(response.body)
 
 
 def document(body: bytes, *fields: str) -> dict[str, Any]:
@@ -50,46 +64,3 @@ def document(body: bytes, *fields: str) -> dict[str, Any]:
 
 def _plain(text: str) -> bool:
     return text.isascii() and text.isprintable()
-
-
-def _answer(connection: socket.socket, deadline: float) -> bytes:
-    received = bytearray()
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        connection.settimeout(left)
-        part = connection.recv(16 * 1024)
-        received += part
-        if len(received) > _LIMIT:
-            raise HandOver("the answer is too long")
-        body = _complete(bytes(received), ended=not part)
-        if body is not None:
-            return body
-
-
-def _complete(received: bytes, *, ended: bool) -> bytes | None:
-    """The body, once all of the answer is there; None before."""
-    head, blank, body = received.partition(b"\r\n\r\n")
-    if not blank:
-        if ended:
-            raise HandOver("the answer is incomplete")
-        return None
-    status, *lines = head.decode("latin-1").split("\r\n")
-    version, _, rest = status.partition(" ")
-    if version not in ("HTTP/1.0", "HTTP/1.1") or rest[:3] != "200" or rest[3:4].strip():
-        raise HandOver("the answer is not a success")
-    lengths = []
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or name.lower() == "transfer-encoding":
-            raise HandOver("the answer is framed in another way")
-        if name.lower() == "content-length":
-            lengths.append(value.strip())
-    if not lengths:
-        return body if ended else None
-    if len(set(lengths)) != 1 or not (lengths[0].isascii() and lengths[0].isdigit() and len(lengths[0]) < 9):
-        raise HandOver("the answer is framed in another way")
-    if len(body) > int(lengths[0]) or (ended and len(body) < int(lengths[0])):
-        raise HandOver("the answer has another length than it says")
-    return body if len(body) == int(lengths[0]) else None

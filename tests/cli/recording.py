@@ -1,0 +1,135 @@
+"""The whole suite of the command line on AWS, once under each transport, and what they printed compared.
+
+``python -m tests.cli.recording`` (``make test-transports``) runs the tests of this directory twice against ministack,
+under ``boto`` and under ``direct``. Each command line, its output, its errors and its exit code are recorded and must
+be the same, and so must the outcome of each test. Some tests hold on the embedded store alone, for they look into its
+file or know its messages: those fail under both, at the same place, and are listed; what they ran before counts.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.runner import Cli, Done
+
+TRANSPORT = "TESTS_CLI_TRANSPORT"  # not DYNASTASH_: those are taken away from tests
+RECORD = "TESTS_CLI_RECORD"
+
+# Tests that draw values at random, press keys at a moment of their own, or never reach an environment.
+_LEFT_OUT = ("test_transports.py", "test_terminal.py", "test_interrupt.py", "test_documents.py", "test_demo.py")
+
+Recording = dict[str, list[str]]
+
+
+class Recorded(Cli):
+    """Command lines that are written down: what was asked, and what came of it."""
+
+    def __init__(self, directory: Path, cwd: Path, test: str, directory_of_records: Path) -> None:
+        super().__init__(directory, cwd)
+        self._test = test
+        self._file = directory_of_records / f"{os.getpid()}.jsonl"
+
+    def __call__(self, *arguments: str, **options: Any) -> Done:
+        return self._written("in", arguments, super().__call__(*arguments, **options))
+
+    def real(self, *arguments: str, **options: Any) -> Done:
+        return self._written("real", arguments, super().real(*arguments, **options))
+
+    def shell(self, command: str, *options: Any, **variables: str) -> Done:
+        return self._written("shell", (command,), super().shell(command, *options, **variables))
+
+    def _written(self, kind: str, arguments: Sequence[str], done: Done) -> Done:
+        lines = [
+            f"{kind} {' '.join(arguments)}",
+            done.out.decode("utf-8", "backslashreplace"),
+            done.err,
+            str(done.code),
+        ]
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([self._test, self._settled("\n".join(lines))]) + "\n")
+        return done
+
+    def _settled(self, text: str) -> str:
+        """``text`` without what differs from run to run."""
+        key = self.variables["DYNASTASH_KEY"]
+        for part, name in (
+            (self.variables["DYNASTASH_TABLE"], "TABLE"),
+            (key, "KEY"),
+            (key.rpartition("/")[2], "KEY-ID"),
+            (self.variables["AWS_ENDPOINT_URL"], "URL"),
+            (str(self.directory), "DIRECTORY"),
+        ):
+            text = text.replace(part, name)
+        text = re.sub(r"\d{4}-\d\d-\d\d([ T][\d:.]+Z?)?", "MOMENT", text)
+        text = re.sub(r"/tmp/[\w./-]+", "PLACE", text)
+        text = re.sub(r"AAAAC3NzaC1lZDI1NTE5[\w+/=]+", "PUBLIC-KEY", text)
+        return re.sub(r"[0-9a-f]{16,}|\d+\.\d+ ?m?s\b", "N", text)
+
+
+def predictable(patch: pytest.MonkeyPatch) -> None:
+    """Let this process generate the same passwords and passphrases under both transports. Keys are still random."""
+    drawn = random.Random(1)
+    patch.setattr(random.SystemRandom, "getrandbits", lambda _, bits: drawn.getrandbits(bits))
+    patch.setattr(random.SystemRandom, "random", lambda _: drawn.random())
+
+
+def record(transport: str, arguments: Sequence[str]) -> tuple[Recording, Mapping[str, str]]:
+    """Run the suite under ``transport``: the command lines of each test, and each test's outcome."""
+    with tempfile.TemporaryDirectory() as directory:
+        paths = [] if any(argument.startswith("tests/") for argument in arguments) else ["tests/cli"]
+        left_out = [f"--ignore=tests/cli/{name}" for name in _LEFT_OUT]
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-rA", "--no-header", "-p", "no:cacheprovider", *left_out,
+             "--hypothesis-seed=1", "--tb=no", *paths, *arguments],
+            env={**os.environ, TRANSPORT: transport, RECORD: directory, "COLUMNS": "400"},
+            capture_output=True,
+            text=True,
+        )  # fmt: skip
+        found: Recording = defaultdict(list)
+        for file in Path(directory).iterdir():
+            for line in file.read_text(encoding="utf-8").splitlines():
+                test, text = json.loads(line)
+                found[test].append(text)
+    outcomes = {
+        test: outcome
+        for outcome, test in re.findall(r"^(PASSED|FAILED|ERROR) (\S+::.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+    }
+    if not outcomes:
+        raise SystemExit(done.stdout + done.stderr)
+    return found, outcomes
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Compare; 1 where anything differs."""
+    (boto, ended), (direct, ended_too) = (record(transport, arguments) for transport in ("boto", "direct"))
+    different = 0
+    for test in sorted(boto.keys() | direct.keys() | ended.keys() | ended_too.keys()):
+        lines, others = ("\n".join(found.get(test, [])).splitlines() for found in (boto, direct))
+        if lines != others or ended.get(test) != ended_too.get(test):
+            different += 1
+            print(f"{test}: {ended.get(test)} under boto, {ended_too.get(test)} under direct")
+            print("\n".join(difflib.unified_diff(lines, others, "boto", "direct", lineterm="", n=2)))
+    embedded = sorted(test for test in ended if ended[test] != "PASSED")
+    print(f"{len(embedded)} tests hold on the embedded store alone:", *embedded, sep="\n  ")
+    print(
+        f"{len(ended)} tests, {len(ended) - len(embedded)} of them passed on AWS; "
+        f"{sum(map(len, boto.values()))} command lines under each transport; {different} tests differ"
+    )
+    return 1 if different or not boto else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
