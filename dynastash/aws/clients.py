@@ -104,8 +104,9 @@ def translated(service: str) -> Iterator[None]:
     except ClientError as error:
         raise _refused(service, error) from error
     except (ConnectionError, HTTPClientError) as error:
+        said = one_line(error)
         raise ServiceUnavailableError(
-            f"{service} cannot be reached: {one_line(error)}",
+            f"{service} cannot be reached: {said[:1].lower()}{said[1:]}",
             hint="check the network, the region and endpoint_url",
             code=type(error).__name__,
         ) from error

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _SHOWN: Final = {"allowed": "yes", "denied": "no", "cannot say": "cannot say"}
+_CHANGED: Final = "changed the policy {policy} of the role {role}"
 _UNSEEN: Final = (
     "service control policies, session policies, VPC endpoints' policies, a resource policy on the table, and the "
     "account's root user"
@@ -98,12 +99,12 @@ def grant_command(
         agree(f"attach the policy {change.policy} to the role {change.role}?", yes=yes)
         grants.apply(change)
         applied = True
+    _tell(change, applied, "attached the policy {policy} to the role {role}")
     due = _due(settings, clients, target, change) if change.lost and not dry_run else []
     if settings.output != "table":
         emit({**_change_data(environment, change, applied), "due": [_due_data(*each) for each in due]}, settings.output)
     elif due:
         _print_due(environment, due)
-    _tell(change, applied, "attached the policy {policy} to the role {role}")
 
 
 @click.command(
@@ -137,12 +138,12 @@ def revoke_command(
         agree(f"{what} the policy {change.policy} of the role {change.role}?", yes=yes)
         grants.apply(change)
         applied = True
+    _tell(change, applied, "took the policy {policy} from the role {role}" if change.after is None else _CHANGED)
     due = _due(settings, clients, target, change)
     if settings.output != "table":
         emit({**_change_data(environment, change, applied), "due": [_due_data(*each) for each in due]}, settings.output)
     else:
         _print_due(environment, due)
-    _tell(change, applied, "took the policy {policy} from the role {role}")
 
 
 @click.command(

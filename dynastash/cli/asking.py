@@ -36,7 +36,10 @@ def mfa_code(serial: str) -> str:
             f"the role takes a code of the MFA device {serial}, and standard input is not a terminal",
             hint="run a dynastash command at a terminal first: its session is kept until it expires",
         )
-    code: str = click.prompt(f"code of the MFA device {visible(serial)}", err=True)
+    try:
+        code: str = click.prompt(f"code of the MFA device {visible(serial)}", err=True)
+    except click.Abort:  # an Exception, which the SDK that asks would take for a failed call and try again
+        raise KeyboardInterrupt from None
     return code.strip()
 
 

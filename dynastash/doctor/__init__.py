@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dynastash.clock import Clock, SystemClock
 from dynastash.config import LOCAL, Environment
-from dynastash.doctor.check import Check, Outcome, Probe, Status, ok, run
+from dynastash.doctor.check import Check, Outcome, Probe, Status, ok, run, skipped
 from dynastash.doctor.permissions import NEEDS, PROBE
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _on_aws(
     need: frozenset[str],
     clock: Clock,
 ) -> list[Probe]:
-    from dynastash.doctor.account import Account
+    from dynastash.doctor.account import Account, replica
     from dynastash.doctor.key import Key
     from dynastash.doctor.local import state_file
     from dynastash.doctor.permissions import Permissions
@@ -92,6 +92,15 @@ def _on_aws(
     table, key = Table(account), Key(account)
     permissions = Permissions(account, name, need)
     caller = ("region", "credentials")
+
+    def replicated() -> Outcome:
+        if environment.aws.read_region is None:
+            return skipped("no read_region is set")
+        from dynastash.aws.choose import elsewhere
+        from dynastash.frozen import replace
+
+        return replica(account, make_clients(replace(environment, aws=elsewhere(environment.aws))))
+
     shape = ("table",)
     usable = ("identity", "table", "key schema", "key")
     return [
@@ -115,5 +124,6 @@ def _on_aws(
         Probe("list", permissions.listing, needs=caller, unless=usable),
         Probe("write", permissions.write, needs=caller, unless=usable),
         Probe("rotate", permissions.rotate, needs=caller, unless=usable),
+        Probe("replica", replicated, needs=caller, unless=("identity",)),
         Probe("state", lambda: state_file(environment.state, environment.name)),
     ]

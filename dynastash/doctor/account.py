@@ -118,3 +118,26 @@ class Account:
         if off >= TOLERATED:
             return warning(said, "set the clock (NTP) before AWS refuses its signatures")
         return ok("agrees with AWS's to the second" if off < 2 else said)
+
+
+def replica(account: Account, clients: Clients) -> Outcome:
+    """Whether table and key can be read in the Region that reads fall back to. ``clients`` are that Region's."""
+    environment = account.environment
+    with translated("dynamodb"):
+        described = clients.get("dynamodb").describe_table(TableName=environment.table)["Table"]
+    key = environment.key
+    if ":key/mrk-" in key:
+        key = key.replace(f":{account.clients.region}:", f":{clients.region}:", 1)
+    with translated("kms"):
+        metadata = clients.get("kms").describe_key(KeyId=key)["KeyMetadata"]
+    if described.get("TableStatus") not in ("ACTIVE", "UPDATING") or metadata.get("KeyState") != "Enabled":
+        return failed(
+            f"in {clients.region} the table is {described.get('TableStatus')} and the key {metadata.get('KeyState')}",
+            "docs/how-to/second-region.md says what a replica takes",
+        )
+    if not metadata.get("MultiRegion"):
+        return failed(
+            f"the key {key} in {clients.region} is no multi-Region key: it opens nothing that another Region wrote",
+            "docs/how-to/second-region.md says what a replica takes",
+        )
+    return ok(f"{environment.table} and {metadata['Arn']}")

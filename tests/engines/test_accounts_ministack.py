@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 from pathlib import Path
+from types import SimpleNamespace
 
+import click
 import pytest
 
 from dynastash.aws.base import AwsSettings
@@ -106,6 +108,24 @@ def test_the_command_line_asks_at_a_terminal_only(cli: Cli) -> None:
     done = cli("get", "app1/db", "-e", "prod")
     assert done.code == 4
     assert "code of the MFA device" in done.err and "not a terminal" in done.err and "hint:" in done.err
+
+
+def test_ctrl_c_at_the_prompt_ends_the_command(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was taken for a call that failed, and the code asked for again."""
+    (cli.cwd / "dynastash.toml").write_text(
+        f'[env.prod]\nregion = "{REGION}"\nrole_arn = "{ROLE}"\nmfa_serial = "{MFA}"\n'
+        'endpoint_url = "http://127.0.0.1:1"\n'
+    )
+    prompts: list[str] = []
+
+    def interrupted(text: str, **_: object) -> str:
+        prompts.append(text)
+        raise click.Abort
+
+    monkeypatch.setattr("click.prompt", interrupted)
+    monkeypatch.setattr("dynastash.cli.asking.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    assert cli("get", "app1/db", "-e", "prod").code == 130
+    assert prompts == [f"code of the MFA device {MFA}"]
 
 
 # A second Region

@@ -18,7 +18,7 @@ from dynastash.deploy import Deployer
 from dynastash.doctor import Check, Status, diagnose
 from dynastash.wiring import open_environment
 from tests.engines import servers
-from tests.engines.engine import REGION, Engine
+from tests.engines.engine import REGION, Engine, create_table
 
 pytestmark = pytest.mark.engine
 
@@ -63,7 +63,11 @@ def test_all_well(ministack: Engine, deployed: str) -> None:
     """Nothing fails, and nothing has changed by looking."""
     before = ministack.client("dynamodb").scan(TableName=f"dynastash-{deployed}")["Items"]
     checks = examined(environment_on(ministack, deployed), ministack.session())
-    assert (of(checks, Status.FAILED, Status.SKIPPED), of(checks, Status.WARNING)) == (set(), OFF)
+    assert (of(checks, Status.FAILED), of(checks, Status.SKIPPED), of(checks, Status.WARNING)) == (
+        set(),
+        {"replica"},
+        OFF,
+    )
     assert checks["read"].message == f"may read {NAME}"
     assert ministack.client("dynamodb").scan(TableName=f"dynastash-{deployed}")["Items"] == before
 
@@ -156,6 +160,40 @@ def test_a_name_that_was_never_put(ministack: Engine, deployed: str) -> None:
     checks = examined(environment_on(ministack, deployed), ministack.session(), name=None)
     assert checks["read"].status is Status.SKIPPED and "cannot be told" in checks["read"].message
     assert checks["write"].status is Status.OK
+
+
+def test_a_second_region(ministack: Engine, deployed: str) -> None:
+    """Nothing there, an ordinary key, a multi-Region key: only the last one opens what the first Region wrote."""
+    aws = AwsSettings(
+        region=REGION,
+        endpoint_url=ministack.endpoint_url,
+        read_region="eu-central-1",
+        read_endpoint_url=ministack.endpoint_url,
+    )
+
+    def found() -> Check:
+        # The session's own Region would win over the second one's.
+        environment = environment_on(ministack, deployed, aws=aws)
+        made = diagnose(
+            lambda: environment,
+            make_clients=lambda each: Clients(each.aws, session=ministack.session(), timeout=5.0, attempts=1),
+        )
+        return {check.name: check for check in made}["replica"]
+
+    check = found()
+    assert check.status is Status.FAILED and "not found" in check.message.lower()
+    there: dict[str, Any] = {"region_name": "eu-central-1", "endpoint_url": ministack.endpoint_url}
+    create_table(ministack.session().client("dynamodb", **there), f"dynastash-{deployed}")
+    kms = ministack.session().client("kms", **there)
+    for multi, status in ((False, Status.FAILED), (True, Status.OK)):
+        key = kms.create_key(MultiRegion=multi)["KeyMetadata"]["KeyId"]
+        if multi:
+            kms.update_alias(AliasName=f"alias/dynastash-{deployed}", TargetKeyId=key)
+        else:
+            kms.create_alias(AliasName=f"alias/dynastash-{deployed}", TargetKeyId=key)
+        check = found()
+        assert check.status is status, check
+        assert "multi-Region" in check.message or status is Status.OK
 
 
 # Who may what: on an engine that enforces IAM

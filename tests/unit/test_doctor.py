@@ -202,7 +202,7 @@ def stash(tmp_path: Path) -> Stash:
 
 
 def environment(directory: Path, **more: Any) -> Environment:
-    return Environment(name="local", store="sqlite", directory=directory / "data", **more)
+    return Environment(name="local", store="sqlite", location=str(directory / "data"), **more)
 
 
 def examined(directory: Path, key_text: str | None = None, **more: Any) -> dict[str, Check]:
