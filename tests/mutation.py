@@ -2,7 +2,7 @@
 
 mutmut makes the mutants: one small change each, all of a module in one file, to be switched on one at a time. The tests
 are collected once and run once, to see which of them reach which function; then each mutant is met, in a forked child,
-by those that reach its function, the quickest first, until one fails or ``--budget`` seconds of tests have passed.
+by those that reach its function, killers of others and quick ones first, until one fails or ``--budget`` seconds of tests have passed.
 (mutmut's own runner finds tests again by their ids, which those with hostile bytes in them do not survive.) What is
 left is printed as a diff; exit code 1. Changes to nothing but an error's wording or hint are counted and not tried.
 """
@@ -141,6 +141,7 @@ class _Runner:
         self._out = os.fdopen(os.dup(1), "w")  # pytest captures the other one
         self._left: list[Mutant] = []
         self._outcomes: Counter[str] = Counter()
+        self._killers: Counter[Any] = Counter()  # what killed one mutant kills the next one, more often than not
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -195,9 +196,10 @@ class _Runner:
     def _outcome(self, session: pytest.Session, mutant: Mutant, tests: Mapping[Any, float]) -> str:
         if not tests:
             return "not reached"
-        ordered = sorted(tests, key=lambda item: tests[item])
+        ordered = sorted(tests, key=lambda item: (-self._killers[item], tests[item]))
         total = list(accumulate(tests[item] for item in ordered))
         ordered = [item for item, until in zip(ordered, total, strict=True) if until <= self._budget] or ordered[:1]
+        told, tell = os.pipe()
         pid = os.fork()
         if not pid:
             os.environ[_VARIABLE] = mutant.name
@@ -206,9 +208,21 @@ class _Runner:
             for item, following in _with_next(ordered):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 if session.testsfailed:
+                    os.write(tell, str(ordered.index(item)).encode())
                     os._exit(1)
             os._exit(0)
-        deadline = time.monotonic() + 30 + 20 * min(self._budget, total[-1])
+        os.close(tell)
+        try:
+            outcome = self._ended(pid, 30 + 20 * min(self._budget, total[-1]))
+            if killer := os.read(told, 16) if outcome == "killed" else b"":
+                self._killers[ordered[int(killer)]] += 1
+        finally:
+            os.close(told)
+        return outcome
+
+    @staticmethod
+    def _ended(pid: int, seconds: float) -> str:
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:

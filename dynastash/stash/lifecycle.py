@@ -18,7 +18,7 @@ from dynastash.frozen import replace
 from dynastash.models import Head, Item, State, from_seconds
 from dynastash.stash import batches
 from dynastash.stash.changes import Changes
-from dynastash.stash.reader import Reader, Snapshot, no_secret, refuse_destroyed
+from dynastash.stash.reader import Inconsistent, Reader, Snapshot, no_secret, refuse_destroyed
 from dynastash.stash.writer import require_no_pending, require_version
 from dynastash.stores.base import RecordKey
 
@@ -168,6 +168,9 @@ class Lifecycle:
         erased: dict[int, Item] = {}
         for number, item in found.items():
             if item is None and number >= head.pruned_below and number not in head.destroyed:
+                again = self._reader.snapshot(name)
+                if again is None or again.head != head:  # pruned since the head was read
+                    raise Inconsistent
                 raise VersionNotFoundError(
                     f"version {number} of {name} is missing from the store", hint="run `dynastash verify`"
                 )

@@ -279,6 +279,23 @@ class TestDestroy:
         assert world.fresh().get("n").value == b"again"
         assert destroyed.state is State.DESTROYED, "destroy told what somebody else made of the secret since"
 
+    def test_a_version_pruned_in_between_is_no_missing_version(self, world: World) -> None:
+        """It was told as missing from the store, with the advice to verify; pruned is destroyed, and no harm done."""
+
+        class Meddled(Between):
+            pruned = False
+
+            def fetch(self, wanted: Collection[RecordKey]) -> Mapping[RecordKey, Item]:
+                if not self.pruned and RecordKey("n", v(1)) in wanted:
+                    self.pruned = True
+                    world.fresh().prune("n", keep=2)
+                return super().fetch(wanted)
+
+        destroyed = world.fresh(Meddled(world.store)).destroy("n", [1])
+        assert (destroyed.state, destroyed.current) == (State.ACTIVE, 5)
+        assert head(world).pruned_below > 1
+        assert not any(checked.findings for checked in world.fresh().verify())
+
 
 class Small(Between):
     """A store that takes little at once."""
