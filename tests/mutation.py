@@ -2,7 +2,8 @@
 
 mutmut makes the mutants: one small change each, all of a module in one file, to be switched on one at a time. The tests
 are collected once and run once, to see which of them reach which function; then each mutant is met, in a forked child,
-by those that reach its function, killers of others and quick ones first, until one fails or ``--budget`` seconds of tests have passed.
+by those that reach its function, until one fails or ``--budget`` seconds of tests have passed: first those that have
+killed others, then those of the first file, then the quick ones.
 (mutmut's own runner finds tests again by their ids, which those with hostile bytes in them do not survive.) What is
 left is printed as a diff; exit code 1. Changes to nothing but an error's wording or hint are counted and not tried.
 """
@@ -32,8 +33,8 @@ import pytest
 _COPIED = ("dynastash", "tests", "cloudformation", "docs", "README.md", "CHANGELOG.md", "pyproject.toml", "setup.cfg")
 _VARIABLE = "MUTANT_UNDER_TEST"
 _STASH = [f"tests/unit/test_{name}.py" for name in (
-    "stash_basics", "stash_races", "stash_hostile", "stash_rotation", "stash_many", "stash_parallel",
-    "stash_lifecycle", "lifecycle", "lifecycle_boundaries", "stash_heads",
+    "stash_heads", "stash_basics", "stash_races", "stash_hostile", "stash_rotation", "stash_many", "stash_parallel",
+    "stash_lifecycle", "lifecycle", "lifecycle_boundaries",
 )]  # fmt: skip
 TESTS: Mapping[str, Sequence[str]] = {
     "dynastash/stash/verify.py": ["tests/unit/test_verify.py"],
@@ -196,7 +197,8 @@ class _Runner:
     def _outcome(self, session: pytest.Session, mutant: Mutant, tests: Mapping[Any, float]) -> str:
         if not tests:
             return "not reached"
-        ordered = sorted(tests, key=lambda item: (-self._killers[item], tests[item]))
+        first = session.items[0].path
+        ordered = sorted(tests, key=lambda item: (-self._killers[item], item.path != first, tests[item]))
         total = list(accumulate(tests[item] for item in ordered))
         ordered = [item for item, until in zip(ordered, total, strict=True) if until <= self._budget] or ordered[:1]
         told, tell = os.pipe()
