@@ -33,6 +33,8 @@ assert "dynastash/py.typed" in shipped, shipped
 assert not any(path.startswith("tests") for path in shipped), shipped
 template = resources("dynastash.cloudformation") / "environment.yaml"
 assert "AWS::DynamoDB::Table" in template.read_text(), "the template is not in the wheel"
+for name in ("app-access", "replica"):
+    assert (resources("dynastash.cloudformation") / f"{name}.yaml").is_file(), f"{name}.yaml is not in the wheel"
 assert dynastash.connect().get("wheel/test").text == "from the wheel"
 PYTHON
 echo "the wheel works on its own"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -76,13 +77,11 @@ def policy_command(
     because a write checks what is there, save with --write-only. Without --account STS and KMS say the account and the
     key's ARN.
     """
-    from dynastash.deploy.target import target_of
-
     wanted = _wanted(named, by_tag)
     if not (wanted or admin or files):
         raise Usage("what the policy is for was not said", "give --read, --write, --rotate, --admin or --check FILE")
     documents = [_document(file) for file in files]  # before AWS is asked for anything
-    target = target_of(settings.environment(), account=account, context_keys=context_keys)
+    target = _target(settings, account, context_keys)
     if files:
         _check(settings, documents, target, wanted, asked=bool(wanted or admin))
         return
@@ -95,6 +94,27 @@ def policy_command(
     document = policy_document(target, wanted, administer=admin)
     _warn_of_size(document)
     _print(settings.output, document, form, name or _named_for(target, wanted, admin))
+
+
+def _target(settings: Settings, account: str | None, context_keys: Sequence[str]) -> Target:
+    from dynastash.access.offline import derive
+    from dynastash.access.target import find
+    from dynastash.aws.clients import Clients
+    from dynastash.errors import ConfigError, CredentialsError, ServiceError
+
+    environment = settings.environment()
+    if environment.store != "dynamodb":
+        raise ConfigError(
+            f"the environment {environment.name} is on this machine: IAM has no say in it",
+            hint="name one on AWS with -e",
+        )
+    clients = Clients(environment.aws)
+    try:
+        target = derive(environment, clients.region, account) if account else find(environment, clients)
+    except (CredentialsError, ServiceError) as error:
+        error.hint = f"{error.hint or 'check the credentials'}; with --account nothing is asked of AWS"
+        raise
+    return replace(target, context_keys=tuple(context_keys))
 
 
 def _wanted(named: Mapping[str, Sequence[str]], by_tag: str | None) -> dict[Access, list[Pattern]]:
