@@ -82,6 +82,14 @@ def test_references_are_what_they_are_elsewhere(text: str, reference: Reference)
     assert found.reference == reference
 
 
+def test_places_are_counted_through_the_whole_file() -> None:
+    """Several on a line, and further ones below."""
+    found = take_apart(
+        b"{{dynastash://a}} {{dynastash://b}}\n\n {{! dynastash://x }}\n  {{dynastash://c}}"
+    ).placeholders
+    assert [(each.line, each.column) for each in found] == [(1, 1), (1, 19), (4, 3)]
+
+
 @pytest.mark.parametrize(
     ("text", "place", "said"),
     [
