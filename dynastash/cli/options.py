@@ -62,6 +62,7 @@ class SecretName(_ParamType):
         from dynastash.models import State
 
         settings = Settings()
+        settings.asks = False
         for context in (ctx.find_root(), ctx):
             settings.take({**context.params, "verbose": False})  # nothing is said at a prompt
         try:

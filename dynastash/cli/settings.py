@@ -19,6 +19,8 @@ class Settings:
         self.env: str | None = None
         self.output = "table"
         self.verbose = False
+        self.asks = True
+        """Whether somebody may be asked for what is missing: not while a shell completes a name."""
         self.overrides: dict[str, str] = {}
         self._chosen: Environment | None = None
         self._defined: list[str] = []
@@ -37,10 +39,9 @@ class Settings:
         configuration = load()
         self._defined = configuration.names() if configuration.path is not None else []
         self._chosen = resolve(self.env, configuration=configuration, overrides={**self.overrides})
-        if self._chosen.aws.mfa_serial is not None:
-            from dataclasses import replace
-
+        if self._chosen.aws.mfa_serial is not None and self.asks:
             from dynastash.cli.asking import mfa_code
+            from dynastash.frozen import replace
 
             self._chosen = replace(self._chosen, aws=replace(self._chosen.aws, ask_mfa=mfa_code))
         return self._chosen

@@ -12,6 +12,8 @@ import pytest
 
 from dynastash.aws.base import AwsSettings
 from dynastash.aws.boto import make_session
+from dynastash.cli.app import app
+from dynastash.cli.options import SecretName
 from dynastash.config import Environment
 from dynastash.errors import CredentialsError, StoreUnavailableError
 from dynastash.wiring import open_environment
@@ -126,6 +128,18 @@ def test_ctrl_c_at_the_prompt_ends_the_command(cli: Cli, monkeypatch: pytest.Mon
     monkeypatch.setattr("dynastash.cli.asking.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
     assert cli("get", "app1/db", "-e", "prod").code == 130
     assert prompts == [f"code of the MFA device {MFA}"]
+
+
+def test_completion_asks_nobody(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prompt is no place for another."""
+    (cli.cwd / "dynastash.toml").write_text(
+        f'[env.prod]\nregion = "{REGION}"\nrole_arn = "{ROLE}"\nmfa_serial = "{MFA}"\n'
+        'endpoint_url = "http://127.0.0.1:1"\n'
+    )
+    monkeypatch.setattr("dynastash.cli.asking.mfa_code", lambda serial: pytest.fail("asked"))
+    context = app.make_context("dynastash", ["-e", "prod", "get"], resilient_parsing=True)
+    parameter = click.Argument(["name"])
+    assert SecretName().shell_complete(context, parameter, "app") == []
 
 
 # A second Region
