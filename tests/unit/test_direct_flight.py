@@ -244,6 +244,23 @@ def test_connections_that_the_server_closes_are_replaced() -> None:
     assert server.connections == 5
 
 
+def test_what_comes_unasked_ends_a_connection() -> None:
+    """It came with the first answer, and would be the second."""
+
+    def script(peer: Peer) -> None:
+        peer.send(echo(peer.request() or b"") + ok(b'{"Items": [{"name": {"S": "smuggled"}}]}'))
+        peer.stall()
+
+    with wire(script, echoing) as server:
+        flight = direct(server.url).flight()
+        for name in ("one", "two"):
+            flight.send(0, QUERY, {"TableName": name})
+            ((_, end),) = flight.wait(None)
+            assert name_in(end) == name
+        flight.close()
+    assert server.connections == 2
+
+
 def _behave(peer: Peer) -> None:
     """Do with each request what the table's name says."""
     while (request := peer.request()) is not None:

@@ -185,6 +185,21 @@ def test_chunks_in_doubt_are_refused(chunks: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_chunks_under_a_head_in_doubt_are_refused(head: bytes) -> None:
+    """However well they are formed."""
+    with pytest.raises(ResponseError):
+        whole(head + b"2\r\n{}\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n",

@@ -26,7 +26,7 @@ from dynastash.errors import ConfigError, CredentialsError
 from tests.engines.canned import refusal
 from tests.engines.servers import free_port
 from tests.engines.transports import StaticSource, direct
-from tests.engines.wire import Peer, Script, answering, echo, echoing, ok, wire
+from tests.engines.wire import Peer, Script, answering, echo, echoing, ok, table_of, wire
 
 QUERY = Operation.QUERY
 EMPTY = b'{"Items": []}'
@@ -339,10 +339,10 @@ class TestConnections:
 
     def test_the_name_server_is_asked_anew_after_a_failure(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """And otherwise not for each connection."""
-        asked: list[str] = []
+        asked: list[bytes] = []
         with wire(answering(ok(EMPTY), close=True)) as server:
 
-            def resolve(host: str, *_: Any, **__: Any) -> list[Any]:
+            def resolve(host: bytes, *_: Any, **__: Any) -> list[Any]:
                 asked.append(host)
                 return at(("127.0.0.1", free_port()) if len(asked) == 1 else server.address)()
 
@@ -353,7 +353,7 @@ class TestConnections:
             for _ in range(3):
                 transport.call(QUERY, {})
                 assert server.closed.acquire(timeout=20)
-        assert asked == ["moving.invalid"] * 2
+        assert asked == [b"moving.invalid"] * 2
         assert server.connections == 3
 
     def test_an_endpoint_with_a_path(self) -> None:
@@ -418,6 +418,25 @@ class TestPrepare:
                 transport.close()
         assert server.connections == 20
 
+    def test_threads_that_wait_for_it_all_go_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One of them takes the prepared connection, the others make their own at once."""
+        resolve, going = socket.getaddrinfo, threading.Event()
+
+        def slowly(*arguments: Any, **options: Any) -> Any:
+            assert going.wait(20)
+            return resolve(*arguments, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", slowly)
+        with wire(echoing) as server:
+            transport = direct(server.url, timeouts=Timeouts(3600, 20, 20))
+            transport.prepare("dynamodb")
+            with ThreadPoolExecutor(3) as pool:
+                asked = [pool.submit(ask, transport, str(number)) for number in range(3)]
+                time.sleep(0.05)  # so that most likely all of them wait
+                going.set()
+                assert [one.result(timeout=30) for one in asked] == ["0", "1", "2"]
+        assert server.connections <= 3
+
     def test_it_is_done_once(self) -> None:
         """However often it is asked for."""
         with wire(echoing) as server:
@@ -462,10 +481,10 @@ def ask(table):
     (item,) = transport.call(Operation.QUERY, {"TableName": table})["Items"]
     assert item["name"]["S"] == table, item
 
-ask("parent")
 flight = transport.flight()
-flight.send(1, Operation.QUERY, {"TableName": "flown"})
+flight.send(1, Operation.QUERY, {"TableName": "parent flown"})
 assert flight.wait(None)
+ask("parent")  # on a second connection, which is kept
 child = os.fork()
 if child == 0:
     ask("child")
@@ -474,19 +493,28 @@ if child == 0:
     os._exit(0)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 ask("parent again")
-flight.send(2, Operation.QUERY, {"TableName": "flown again"})
+flight.send(2, Operation.QUERY, {"TableName": "parent flown again"})
 ((_, reply),) = flight.wait(None)
-assert reply["Items"][0]["name"]["S"] == "flown again", reply
+assert reply["Items"][0]["name"]["S"] == "parent flown again", reply
 flight.close()
 """
 
 
 def test_a_forked_process_has_connections_of_its_own() -> None:
     """Two processes on one connection would read each other's answers."""
-    with wire(echoing) as server:
+    carried: list[set[str]] = []
+
+    def script(peer: Peer) -> None:
+        mine: set[str] = set()
+        carried.append(mine)
+        while (request := peer.request()) is not None:
+            mine.add(table_of(request).partition(" ")[0])
+            peer.send(echo(request))
+
+    with wire(script) as server:
         ended = subprocess.run([sys.executable, "-c", FORKING, server.url], capture_output=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, b"")
-    assert server.connections == 3  # the parent's call, its flight's, the child's
+    assert sorted(carried, key=str) == [{"child"}, {"parent"}, {"parent"}]
 
 
 @pytest.fixture

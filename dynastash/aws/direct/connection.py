@@ -6,7 +6,6 @@ done; from then on the server may have carried it out, whatever happens.
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Sequence
 from errno import EINPROGRESS
@@ -72,7 +71,6 @@ class Connection:
         "deadline",
         "idle_since",
         "limit",
-        "process",
         "response",
         "sock",
     )
@@ -85,7 +83,6 @@ class Connection:
         self._trust = trust
         self._timeouts = timeouts
         self.limit = limit
-        self.process = os.getpid()
         self._next = 0
         self._stage = _NEW
         self._trusts_few = trust is not None and trust.few_suffice(target.host)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from _thread import allocate_lock, start_new_thread
@@ -125,7 +124,7 @@ class Service:
 
     def give_back(self, connection: Connection) -> None:
         """Keep ``connection``, whose last response is complete, if it can serve again."""
-        if connection.response.persistent and connection.process == os.getpid() and len(self._idle) < CONNECTIONS:
+        if connection.response.persistent and len(self._idle) < CONNECTIONS:
             connection.idle_since = time.monotonic()
             self._idle.append(connection)
         else:
@@ -173,7 +172,7 @@ class Service:
         now = time.monotonic()
         if addresses and now - asked < _ADDRESSES_KEPT:
             return addresses
-        try:
+        try:  # with bytes, for text makes Python import the codec for international names
             addresses = socket.getaddrinfo(self._target.host.encode(), self._target.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise BrokenError(
