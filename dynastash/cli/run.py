@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,19 +11,11 @@ from dynastash.cli.command import OwnOption
 from dynastash.cli.options import FilePath, Seconds, Settings, Usage, common
 from dynastash.cli.output import say
 from dynastash.cli.program import ProgramCommand
+from dynastash.cli.which import add_mask, which_secrets
+from dynastash.cli.workflow import register
 
 if TYPE_CHECKING:
     from dynastash.running.supervised import Care
-
-
-def _pair(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    pairs = []
-    for text in given:
-        variable, equals, reference = text.partition("=")
-        if not equals:
-            raise click.BadParameter("write VAR=REFERENCE, as in DB_PASSWORD=app1/db/password", ctx, param)
-        pairs.append((variable, reference))
-    return tuple(pairs)
 
 
 @click.command(
@@ -38,23 +31,7 @@ def _pair(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) ->
     ),
 )
 @click.argument("program", nargs=-1, metavar="-- PROGRAM [ARG]...", type=click.UNPROCESSED)
-@click.option(
-    "--prefix",
-    "prefixes",
-    cls=OwnOption,
-    multiple=True,
-    metavar="PREFIX",
-    help="Every secret whose name starts so; app1/db/password under app1/ is DB_PASSWORD.",
-)
-@click.option(
-    "--secret",
-    "secrets",
-    cls=OwnOption,
-    multiple=True,
-    callback=_pair,
-    metavar="VAR=REF",
-    help="One secret: NAME, NAME@VERSION or NAME#FIELD.",
-)
+@which_secrets
 @click.option(
     "--env-file",
     "files",
@@ -64,7 +41,6 @@ def _pair(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) ->
     metavar="FILE",
     help="Variables from a dotenv file; dynastash://NAME is a secret.",
 )
-@click.option("--keep-prefix", cls=OwnOption, is_flag=True, help="Name variables by whole names: APP1_DB_PASSWORD.")
 @click.option("--pristine", cls=OwnOption, is_flag=True, help="Inherit no variables but PATH.")
 @click.option(
     "--pass",
@@ -96,6 +72,7 @@ def _pair(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) ->
     metavar="WHAT",
     help="restart, or a signal such as SIGHUP.  [default: restart]",
 )
+@add_mask
 @click.option("--init", cls=OwnOption, is_flag=True, help="Stay as its parent: pass signals on, reap zombies.")
 @common
 def run_command(settings: Settings, program: tuple[str, ...], **given: Any) -> None:
@@ -117,11 +94,14 @@ def run_command(settings: Settings, program: tuple[str, ...], **given: Any) -> N
     path = find(program[0], environment)
     stash = settings.stash() if asked else None
     found = [] if stash is None else collect(stash, asked)
+    register(found, given["add_mask"])
     if care is None:
         become(path, program, with_secrets(environment, found))
     from dynastash.running.supervised import Supervised
 
-    click.get_current_context().exit(Supervised(stash, asked, found, environment, care, say).run(path, program))
+    announce = partial(register, wanted=given["add_mask"])
+    supervised = Supervised(stash, asked, found, environment, care, say, announce)
+    click.get_current_context().exit(supervised.run(path, program))
 
 
 def _care(given: dict[str, Any]) -> Care | None:

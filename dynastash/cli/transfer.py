@@ -13,32 +13,74 @@ import click
 
 from dynastash.cli.asking import progress
 from dynastash.cli.command import Command, OwnOption
-from dynastash.cli.options import FilePath, Settings, common, dry_run
+from dynastash.cli.options import FilePath, Settings, Usage, common, dry_run
 from dynastash.cli.output import counted, emit, say
+from dynastash.cli.which import add_mask, which_secrets
 from dynastash.errors import TransferAccessDeniedError, TransferError, TransferUnavailableError
 
 if TYPE_CHECKING:
     from dynastash.transfer.sealed import Counts
 
+FORMATS: Final = ("github-env",)
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)  # on memory sticks, say
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def _sealed(help_text: str) -> Callable[[_F], _F]:
+def _sealed(help_text: str, *, required: bool) -> Callable[[_F], _F]:
     return click.option(
-        "--sealed", "path", cls=OwnOption, type=FilePath(), required=True, metavar="FILE", help=help_text
+        "--sealed", "path", cls=OwnOption, type=FilePath(), required=required, metavar="FILE", help=help_text
     )
 
 
-@click.command("export", cls=Command, examples=("dynastash export --sealed prod.dynastash -e prod",))
-@_sealed("The backup to write; it must not exist yet.")
+@click.command(
+    "export",
+    cls=Command,
+    examples=(
+        "dynastash export --sealed prod.dynastash -e prod",
+        "dynastash export --format github-env --prefix app1/ -e prod",
+    ),
+)
+@_sealed("The backup to write; it must not exist yet.", required=False)
+@click.option(
+    "--format",
+    "form",
+    cls=OwnOption,
+    type=click.Choice(FORMATS),
+    metavar="FORMAT",
+    help=f"Open secrets, and write them as {' or '.join(FORMATS)}.",
+)
+@which_secrets
+@click.option(
+    "--to",
+    "target",
+    cls=OwnOption,
+    type=FilePath(),
+    metavar="FILE",
+    help="Append to FILE, or - for standard output.  [default: $GITHUB_ENV]",
+)
+@add_mask
 @common
-def export_command(settings: Settings, path: str) -> None:
-    """Back the environment up: every record as it is, still encrypted.
+def export_command(settings: Settings, path: str | None, form: str | None, **given: Any) -> None:
+    """Back the environment up with --sealed, or hand secrets over to another program with --format.
 
-    Neither a value nor a key is opened or written. Restored, the records open only with the environment's own key.
+    A sealed backup has every record as it is, still encrypted: neither a value nor a key is opened or written, and the
+    records open only with the environment's own key. With --format github-env, the later steps of a workflow's job get
+    the secrets as variables, and their values are masked in its log before anything else is done.
     """
+    if (path is None) == (form is None):
+        raise Usage("what to export was not said", "give --sealed FILE, or --format and secrets; not both")
+    if form is None and (given["prefixes"] or given["secrets"] or given["keep_prefix"] or given["target"]):
+        raise click.UsageError("--prefix, --secret, --keep-prefix and --to go with --format")
+    if path is not None:
+        _export_sealed(settings, path)
+    else:
+        from dynastash.cli.variables import export_variables
+
+        export_variables(settings, **given)
+
+
+def _export_sealed(settings: Settings, path: str) -> None:
     from dynastash.clock import SystemClock
     from dynastash.transfer.sealed import export_sealed
 
@@ -86,7 +128,7 @@ def _publish(temporary: Path, target: Path) -> None:
 
 
 @click.command("import", cls=Command, examples=("dynastash import --sealed prod.dynastash -e prod",))
-@_sealed("The backup to restore.")
+@_sealed("The backup to restore.", required=True)
 @dry_run
 @common
 def import_command(settings: Settings, path: str, dry_run: bool) -> None:

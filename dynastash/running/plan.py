@@ -107,7 +107,6 @@ def collect(stash: Stash, asked: Request) -> list[Assigned]:
     """
     failures: dict[str, DynastashError] = {}
     found: list[Assigned] = []
-    count = len(asked.wanted)
     try:
         resolved = stash.resolve(each.reference for each in asked.wanted) if asked.wanted else {}
         found += [
@@ -119,7 +118,7 @@ def collect(stash: Stash, asked: Request) -> list[Assigned]:
     except StoreError:
         raise
     except DynastashError as error:
-        if not asked.prefixes and count == 1:
+        if not asked.prefixes:
             raise
         failures[str(asked.wanted[0].reference)] = error
     for prefix in asked.prefixes:
@@ -127,19 +126,16 @@ def collect(stash: Stash, asked: Request) -> list[Assigned]:
             under = stash.get_many(prefix=prefix)
         except PartialError as error:
             failures |= error.failures
-            count += len(error.failures)
             continue
-        count += len(under)
         if not under:
             failures[f"{prefix}*"] = _nothing_under(stash, prefix)
-            count += 1
         left_out = "" if asked.keep_prefix else prefix
         found += [
             Assigned(variable_of(name, left_out), secret, name, name.removeprefix(left_out).lstrip("/"))
             for name, secret in under.items()
         ]
     if failures:
-        raise _partial(failures, count)
+        raise _partial(failures)
     return _distinct(found, asked.plain)
 
 
@@ -160,12 +156,12 @@ def _distinct(found: Iterable[Assigned], plain: Mapping[str, str]) -> list[Assig
     return [by_variable[variable] for variable in sorted(by_variable)]
 
 
-def _partial(failures: Mapping[str, DynastashError], count: int) -> PartialError:
+def _partial(failures: Mapping[str, DynastashError]) -> PartialError:
     some = "; ".join(f"{name}: {error}" for name, error in list(failures.items())[:3])
     more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
     only = next(iter(failures.values())).hint if len(failures) == 1 else None
     return PartialError(
-        f"{len(failures)} of {count} secrets could not be had: {some}{more}",
+        f"{len(failures)} {'secret' if len(failures) == 1 else 'secrets'} could not be had: {some}{more}",
         failures,
         hint=only or "nothing was started; mend or leave out what failed",
     )

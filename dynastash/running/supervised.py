@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dynastash.stash.api import Stash
 
 Say = Callable[[str], None]
+Announce = Callable[[list[Assigned]], None]
 
 
 class Care(Frozen):
@@ -35,13 +36,23 @@ class Care(Frozen):
 
 
 class Supervised:
-    """One program under ``care``: from the secrets that were collected to its exit code."""
+    """One program under ``care``: from the secrets that were collected to its exit code.
+
+    ``announce`` is called with new values before the program gets them.
+    """
 
     def __init__(
-        self, stash: Stash | None, asked: Request, found: list[Assigned], base: Environment, care: Care, say: Say
+        self,
+        stash: Stash | None,
+        asked: Request,
+        found: list[Assigned],
+        base: Environment,
+        care: Care,
+        say: Say,
+        announce: Announce,
     ) -> None:
         self._stash, self._asked, self._found = stash, asked, found
-        self._base, self._care, self._say = base, care, say
+        self._base, self._care, self._say, self._announce = base, care, say, announce
         self._files: SecretFiles | None = None
         self._output: MaskedOutput | None = None
         self._next: list[Assigned] | None = None
@@ -93,6 +104,7 @@ class Supervised:
             check_paths(found)
         else:
             with_secrets(self._base, found)  # raises for what no variable can hold, while the old program runs
+        self._announce(found)
         if self._output is not None:
             self._seen |= {each.secret.value for each in found}
             self._output.mask(self._seen)

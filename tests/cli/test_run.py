@@ -128,7 +128,8 @@ def test_it_fails_closed(stocked: Cli) -> None:
     )
     refused(
         stocked.real(*run, "--secret", "A=nobody", "--secret", "B=gone", "--secret", "C=app1/db/password@7", *echo),
-        8, "3 of 6 secrets", "nobody: ", "gone: ", "app1/db/password@7: app1/db/password has no version 7",
+        8, "error: 3 secrets could not be had: ", "nobody: ", "gone: ",
+        "app1/db/password@7: app1/db/password has no version 7",
     )  # fmt: skip
     refused(stocked.real("run", "--prefix", "app2/", *echo), 8, "no secret in local starts with 'app2/'")
     stocked.key.write_bytes(b"A" * 43 + b"=\n")
@@ -202,3 +203,25 @@ def test_the_path_of_a_file_of_variables_counts(stocked: Cli, tmp_path: Path) ->
     (tmp_path / "only-here").chmod(0o755)
     (stocked.cwd / "p.env").write_text(f"PATH={tmp_path}\n")
     assert stocked.real("run", "--env-file", "p.env", "--", "only-here").out == b"found\n"
+
+
+def test_five_hundred_secrets(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one that expired among them: it is named, and nothing starts."""
+    from datetime import UTC, datetime, timedelta
+
+    import dynastash
+    from dynastash.clock import SystemClock
+
+    stash = dynastash.connect()
+    for number in range(500):
+        stash.put(f"many/{number:03d}", f"value {number}")
+    found = environment(cli, "--prefix", "many/")
+    assert {name: value for name, value in found.items() if name[:2] in (b"_0", b"_1", b"_2", b"_3", b"_4")} == {
+        b"_%03d" % number: b"value %d" % number for number in range(500)
+    }
+    now = datetime.now(UTC)
+    with monkeypatch.context() as patch:
+        patch.setattr(SystemClock, "now", lambda self: int((now - timedelta(hours=2)).timestamp() * 1000))
+        stash.put("many/007", "correct horse", expires_at=now - timedelta(hours=1))
+    run = ("run", "--prefix", "many/", "--", "echo", "started")
+    refused(cli.real(*run), 8, "error: 1 secret could not be had: many/007: version 2 of many/007 expired on")

@@ -88,6 +88,28 @@ def test_a_table_needs_tabulate_and_no_more(cli: Cli) -> None:
     assert sorted(modules & {"boto3", "botocore", "yaml", "asyncio", "cryptography", *PROGRAMS}) == []
 
 
+@pytest.mark.parametrize("way", [["--secret", "N=n"], ["--prefix", "n", "--keep-prefix"], ["--env-file", "app.env"]])
+def test_run_becomes_its_program_without_detours(cli: Cli, way: list[str]) -> None:
+    """Nothing of what supervises one, encodes values or starts a second process; the exec is where we look."""
+    cli.ok("put", "n", given=b"x")
+    (cli.cwd / "app.env").write_text("N=dynastash://n\n")
+    unwanted = {*NEVER, *TABLES, *PROGRAMS, *SELDOM, "dataclasses", "selectors", "tempfile"}
+    unwanted |= {f"dynastash.{name}" for name in ("masking", "encodings", "running.supervisor", "running.supervised")}
+    program = (
+        "import os, sys\n"
+        "os.execve = lambda *_: (print(0, *sys.modules, file=sys.stderr), os._exit(0))\n"
+        "from dynastash.cli.app import run\n"
+        "run(sys.argv[1:])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "run", *way, "--", "true"], env=cli.variables, cwd=cli.cwd, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    modules = set(done.stderr.split())
+    assert "dynastash.running.launch" in modules, done.stderr
+    assert sorted(modules & unwanted) == []
+
+
 def test_these_tests_see_what_is_loaded(cli: Cli) -> None:
     """Were the modules' names to change, nothing unwanted would ever be found: here they are wanted."""
     cli.ok("put", "n", given=b"x")

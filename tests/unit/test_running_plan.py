@@ -169,12 +169,12 @@ def test_every_failure_is_named(world: World) -> None:
     world.edit("bad/1", "~head", comment={"S": "x"})
     world.edit("bad/3", "~head", comment={"S": "x"})
     asked = request(["bad/", "nobody/"], [("A", "json#pass"), ("B", "json#user"), ("C", "gone")], [])
-    with pytest.raises(PartialError, match="5 of ") as caught:
+    with pytest.raises(PartialError, match="5 secrets could not be had: ") as caught:
         collect(world.fresh(), asked)
     assert set(caught.value.failures) == {"bad/1", "bad/3", "nobody/*", "json#pass", "gone"}
     with pytest.raises(SecretNotFoundError):
         collect(world.fresh(), request([], [("C", "gone")], []))
-    with pytest.raises(PartialError, match="1 of 1 secrets could not be had: nobody/") as caught:
+    with pytest.raises(PartialError, match="1 secret could not be had: nobody/") as caught:
         collect(world.fresh(), request(["nobody/"], [], []))
     assert "dynastash list" in (caught.value.hint or "")
 
