@@ -11,6 +11,9 @@ what they agree on, so that no program gets another value than the one its file 
   refused.
 - Nothing is ever expanded, and ``${`` outside single quotes is refused, since others would.
 - No name twice, no NUL, and no text behind a closing quote except a comment.
+
+python-dotenv, which reads all of this in the same way, goes on without a line that it cannot read, and expands: a
+program would start with half of its file.
 """
 
 from __future__ import annotations
