@@ -31,7 +31,7 @@ SUMMARIES: Final = {
     "audit": "Show who minted, unwrapped or rewrapped which version, when and from where.",
     "verify": "Check every record of the environment, or of the secrets whose names start with PREFIX.",
     "rewrap": "Wrap data keys anew, under the key that new versions get.",
-    "export": "Back the environment up: every record as it is, still encrypted.",
+    "export": "Back the environment up with --sealed, or hand secrets over to another program with --format.",
     "import": "Restore a backup that `dynastash export --sealed` made, into an environment of the same name.",
     "env": "Show the environments, which one is in use, and why.",
     "completion": "Print a script for SHELL that completes commands, options and names.",
