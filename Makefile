@@ -48,7 +48,7 @@ wheel: $(VENV)/.developed ## build the wheel, install it into an empty environme
 bench: .bench/tools/.installed ## measure dynastash beside its peers, some ten minutes; docs/performance.md says how to read it
 	.bench/tools/bin/python -m bench
 
-bench-quick: .bench/tools/.installed ## the same in a minute, with fewer rounds and smaller tables
+bench-quick: .bench/tools/.installed ## the same in a minute or two, with fewer rounds and smaller tables
 	.bench/tools/bin/python -m bench --quick
 
 clean: ## remove what the other targets made

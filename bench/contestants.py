@@ -108,7 +108,7 @@ def floor_of(secrets: int, rounds: int) -> str:
 
 def groups(field: Field, *, quick: bool, home: Path) -> list[Group]:
     """The comparisons, the cheap ones first."""
-    few, some, seldom = (5, 3, 2) if quick else (11, 7, 3)
+    few, some, seldom = (3, 2, 2) if quick else (11, 7, 3)
     made = [
         Group("get", _get(field), few),
         Group("get, TLS", _get_tls(field), few, tls=True),
