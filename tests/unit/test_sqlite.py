@@ -26,10 +26,11 @@ from dynastash.errors import (
     StoreNotFoundError,
     StoreUnavailableError,
 )
-from dynastash.stores.base import RecordKey
+from dynastash.models import WrappedKey
+from dynastash.stores.base import Change, HeadMark, RecordKey
 from dynastash.stores.itemjson import decode_item, encode_item
 from dynastash.stores.sqlite import SQLiteStore
-from dynastash.testing.contracts import first, following, same, version_item
+from dynastash.testing.contracts import first, following, head_item, same, version_item
 from tests.unit.stash_kit import HEAD, World, mode, v
 
 
@@ -560,3 +561,31 @@ def test_same_content_whoever_wrote_it(store: SQLiteStore, path: Path) -> None:
     change = following("n", 1, 1)
     other.commit(change)
     assert same(store.newest("n")[1], change.create[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (first("n"), "^n exists already$"),
+        (Change(head=head_item("n"), expected=HeadMark(7, 7)), "^n has changed meanwhile$"),
+        (
+            Change(head=head_item("n"), expected=HeadMark(1, 1), create=[version_item("n", 1)]),
+            "^v#0000000001 of n exists already$",
+        ),
+        (
+            Change(head=head_item("n"), expected=HeadMark(1, 1), delete=[RecordKey("n", "v#0000000009")]),
+            "^v#0000000009 of n does not exist$",
+        ),
+    ],
+)
+def test_what_is_in_the_way_of_a_change_is_named(store: SQLiteStore, change: Change, message: str) -> None:
+    """The record and the secret."""
+    with pytest.raises(ConflictError, match=message):
+        store.commit(change)
+
+
+def test_a_key_that_was_replaced_meanwhile_is_named(store: SQLiteStore) -> None:
+    """By its record."""
+    other = {**version_item("n", 1), "wrapped_key": {"B": b"another"}}
+    with pytest.raises(ConflictError, match=r"^v#0000000001 of n has changed meanwhile$"):
+        store.replace_key(other, WrappedKey(b"new", "new key"), 5)

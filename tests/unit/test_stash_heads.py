@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,20 @@ from typing import Any
 import pytest
 
 from dynastash.crypto import records
-from dynastash.errors import RotationError
+from dynastash.errors import (
+    ConflictError,
+    DynastashError,
+    IntegrityError,
+    RotationError,
+    SecretDeletedError,
+    SecretDestroyedError,
+)
 from dynastash.generate import RandomBytes
-from dynastash.models import Head, Plaintext, State, from_ms
+from dynastash.models import Head, Item, Plaintext, State, from_ms
 from dynastash.stash.api import Stash
 from dynastash.stash.rotation import GenerateRotator, Rotation, rotation_item
-from tests.unit.stash_kit import HEAD, World, v
+from dynastash.stores.base import Change
+from tests.unit.stash_kit import HEAD, Between, World, v
 
 DAY = 86_400
 POLICY = RandomBytes(16)
@@ -312,3 +320,96 @@ def test_what_a_rotator_is_told(world: World) -> None:
     assert set_.pending is not None
     assert (set_.pending.number, set_.pending.value, dict(set_.pending.tags)) == (5, b"rotated", {"team": "a"})
     assert [stage.value for stage in set_.pending.version.stages] == ["pending"]
+
+
+class Meddling(GenerateRotator):
+    """Does something else to the secret while it makes a value."""
+
+    def __init__(self, meddle: Callable[[], object]) -> None:
+        super().__init__(POLICY)
+        self._meddle = meddle
+
+    def create(self, rotation: Rotation) -> Plaintext:
+        self._meddle()
+        return super().create(rotation)
+
+
+@pytest.mark.parametrize(
+    ("meddle", "kind", "message"),
+    [
+        (lambda stash: stash.put("n", "other"), ConflictError, "^n is at version 5, and version 4 was expected"),
+        (lambda stash: stash.delete("n"), SecretDeletedError, "^n is deleted"),
+        (lambda stash: stash.destroy("n"), SecretDestroyedError, "^n is marked as destroyed"),
+        (stopped, ConflictError, "^a rotation of n is pending"),
+    ],
+)
+def test_a_new_version_is_not_staged_on_what_was_not_looked_at(
+    world: World, meddle: Callable[[Stash], object], kind: type[Exception], message: str
+) -> None:
+    """The secret changed while its rotator was busy."""
+    with pytest.raises(kind, match=message):
+        world.stash.rotate("n", Meddling(lambda: meddle(world.fresh())))
+
+
+def test_what_is_staged_is_refused_on_no_forged_word(world: World) -> None:
+    """The head is authenticated before it may say no."""
+    forge = Meddling(lambda: world.edit("n", HEAD, state={"S": "deleted"}))
+    with pytest.raises(IntegrityError):
+        world.stash.rotate("n", forge)
+
+
+def test_an_expiry_goes_to_the_head_with_the_promotion(world: World) -> None:
+    """Where listings find it."""
+    world.stash.rotate("n", expires_at=from_ms(4_000_000_000_000))
+    assert head(world).expires_at == 4_000_000_000
+
+
+def test_an_abort_is_refused_once_the_version_is_current(world: World) -> None:
+    """Somebody resumed the rotation between our look and our change."""
+    stopped(world.stash)
+
+    class Resumed(Between):
+        looks = 0
+
+        def newest(self, name: str) -> Sequence[Item]:
+            self.looks += 1
+            if self.looks == 2:
+                world.fresh().resume("n", GenerateRotator(POLICY))
+            return super().newest(name)
+
+    with pytest.raises(ConflictError, match="version 5 of n is not pending any more"):
+        world.fresh(Resumed(world.store)).abort("n")
+    assert head(world).current == 5
+
+
+class Lost(Between):
+    """Whoever commits loses the race."""
+
+    def commit(self, change: Change) -> None:
+        raise ConflictError("lost")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda stash: stash.put("n", "new"),
+        lambda stash: stash.rotate("n"),
+        lambda stash: stash.abort("n"),
+        lambda stash: stash.delete("n", 1),
+        lambda stash: stash.undelete("n", 2),
+        lambda stash: stash.destroy("n"),
+        lambda stash: stash.destroy("n", [1]),
+        lambda stash: stash.prune("n", keep=1),
+        lambda stash: stash.resume("n", GenerateRotator(POLICY)),
+    ],
+)
+def test_whose_patience_ends_is_told_for_which_secret(
+    world: World, call: Callable[[Stash], object], request: pytest.FixtureRequest
+) -> None:
+    """And nothing was written."""
+    if request.node.callspec.indices["call"] in (2, 8):
+        stopped(world.stash)
+    before = world.item("n", HEAD)
+    with pytest.raises(DynastashError, match="other writers kept changing n; nothing was written"):
+        call(world.fresh(Lost(world.store)))
+    assert world.item("n", HEAD) == before
