@@ -413,3 +413,28 @@ def test_whose_patience_ends_is_told_for_which_secret(
     with pytest.raises(DynastashError, match="other writers kept changing n; nothing was written"):
         call(world.fresh(Lost(world.store)))
     assert world.item("n", HEAD) == before
+
+
+@pytest.mark.parametrize(
+    ("before", "expected", "kind", "message"),
+    [
+        (lambda stash: None, 0, ConflictError, "^n is at version 4, and no such secret was expected$"),
+        (lambda stash: None, 3, ConflictError, "^n is at version 4, and version 3 was expected$"),
+        (lambda stash: stash.delete("n"), None, SecretDeletedError, "^n is deleted$"),
+        (lambda stash: stash.destroy("n"), None, SecretDestroyedError, "^n is marked as destroyed$"),
+    ],
+)
+def test_a_put_that_is_refused_says_what_is(
+    world: World, before: Callable[[Stash], object], expected: int | None, kind: type[Exception], message: str
+) -> None:
+    """Of which secret, and what was expected."""
+    before(world.stash)
+    with pytest.raises(kind, match=message):
+        world.fresh().put("n", "new", if_version=expected)
+
+
+def test_a_write_that_finds_records_apart_says_of_which_secret(world: World) -> None:
+    """It is not written over what is missing."""
+    world.drop("n", v(4))
+    with pytest.raises(IntegrityError, match=r"^the records of n do not fit together"):
+        world.fresh().put("n", "new")
