@@ -13,13 +13,13 @@ _B = TypeVar("_B")
 
 
 class Begun(Generic[_A]):
-    """A call that runs in a thread of its own. The process may end without waiting for it."""
+    """A call that runs in a thread of its own. The process may end without waiting for it, unless ``awaited``."""
 
-    def __init__(self, call: Callable[[], _A]) -> None:
+    def __init__(self, call: Callable[[], _A], *, awaited: bool = False) -> None:
         self._call = call
         self._value: _A
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="dynastash", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="dynastash", daemon=not awaited)
         self._thread.start()
 
     def result(self) -> _A:

@@ -101,7 +101,8 @@ class Reader:
         self._ready = True
         if self.keys.concurrency > 1:  # or there is nothing to wait for, and nothing to be done meanwhile
             self.keys.prepare()
-            parallel.Begun(envelope.prepare)
+            # Awaited: a process that ended amid the import of a native module would be aborted.
+            parallel.Begun(envelope.prepare, awaited=True)
 
     def consistently(self, name: str, attempt: Callable[[], _T]) -> _T:
         """The result of ``attempt``, which reads ``name`` anew each time: again while its records do not fit together.
