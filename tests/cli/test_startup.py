@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.cli.runner import Cli
+from tests.cli.runner import Cli, on_aws
+from tests.engines.engine import Engine
 
 NEVER = ("boto3", "botocore", "xkcdpass", "asyncio", "concurrent.futures", "logging", "email", "http", "urllib.request")
 NEVER += ("importlib.metadata", "importlib.resources", "pkg_resources", "tomllib", "keyring", "dynastash.testing")
@@ -116,3 +117,52 @@ def test_these_tests_see_what_is_loaded(cli: Cli) -> None:
     assert {"yaml", "cryptography.hazmat.primitives"} <= loaded(cli, "get", "n", "-o", "yaml")
     assert {"subprocess", "dynastash.rotation.command"} <= loaded(cli, "rotate", "n", "--length", "32", "--", "true")
     assert {"getpass", "socket"} <= loaded(cli, "put", "n", "x")
+
+
+ON_AWS = (
+    "asyncio",
+    "concurrent.futures",
+    "dataclasses",
+    "email",
+    "http",
+    "inspect",
+    "logging",
+    "pathlib",
+    "platformdirs",
+)
+ON_AWS += ("boto3", "botocore", "urllib", "urllib3", "random", "sqlite3", "subprocess", "tabulate", "yaml")
+ON_AWS += ("dynastash.aws.boto", "dynastash.keys.local", "dynastash.stores.sqlite", "dynastash.stash.verify")
+ON_AWS += ("dynastash.generate", "dynastash.stash.lifecycle", "dynastash.stash.rotation", "dynastash.aws.direct.flight")
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("line", "given", "unwanted"),
+    [
+        ("get n", None, ("click", "json.tool", "dynastash.stash.writer", "dynastash.references", "getpass")),
+        ("put n", b"another", ("click", "dynastash.references", "getpass")),
+        ("get n -o json", None, ("dynastash.stash.writer", "getpass")),
+        ("list -o json", None, ("cryptography", "dynastash.stash.writer")),
+    ],
+)
+def test_on_aws_a_command_loads_what_it_uses(
+    cli: Cli, ministack: Engine, line: str, given: bytes | None, unwanted: tuple[str, ...]
+) -> None:
+    """No SDK, nothing of the embedded store; and of click only what click has to parse."""
+    on_aws(cli, ministack)
+    assert cli.real("put", "n", given=b"value").code == 0
+    program = "import sys\nfrom dynastash.cli import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)\n"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}\n{program}", *line.split()],
+        env=cli.variables,
+        cwd=cli.cwd,
+        capture_output=True,
+        input=given or b"",
+    )
+    assert done.returncode == 0, done.stderr
+    modules = set(done.stderr.decode().splitlines()[-1].split())
+    assert "dynastash.aws.direct.transport" in modules
+    unexpected = modules & {*ON_AWS, *unwanted}
+    if "click" in modules:  # which loads some of these itself
+        unexpected -= {"dataclasses", "inspect", "pathlib", "urllib", "random"}
+    assert sorted(unexpected) == []
