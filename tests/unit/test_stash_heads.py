@@ -438,3 +438,25 @@ def test_a_write_that_finds_records_apart_says_of_which_secret(world: World) -> 
     world.drop("n", v(4))
     with pytest.raises(IntegrityError, match=r"^the records of n do not fit together"):
         world.fresh().put("n", "new")
+
+
+def test_a_rotation_of_another_version_says_of_which_secret(world: World) -> None:
+    """Before anybody makes a value."""
+    with pytest.raises(ConflictError, match=r"^n is at version 4, and version 3 was expected$"):
+        world.stash.rotate("n", if_version=3)
+
+
+def test_a_rotator_that_resumes_is_told_the_same(world: World) -> None:
+    """Environment, name, number and both versions."""
+    stopped(world.stash)
+    told: list[Rotation] = []
+
+    class Telling(GenerateRotator):
+        def set(self, rotation: Rotation) -> None:
+            told.append(rotation)
+
+    world.fresh().resume("n", Telling(POLICY))
+    (rotation,) = told
+    assert rotation.pending is not None
+    assert (rotation.environment, rotation.name, rotation.version) == ("prod", "n", 5)
+    assert (rotation.current.number, rotation.pending.number) == (4, 5)
