@@ -94,7 +94,11 @@ def _json(data: Any) -> str:
     import json
     import re
 
-    text = json.dumps(data, indent=2, ensure_ascii=not _takes_unicode(sys.stdout)) + "\n"
+    from dynastash.cli.jsontext import indented
+
+    text = indented(data, ascii=not _takes_unicode(sys.stdout)) + "\n"
+    if text.isascii() and "\x7f" not in text:
+        return text
     # JSON leaves everything above U+001F as it is, C1 controls and changes of direction among it.
     return re.sub(r"[^\n -~]", lambda match: match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1], text)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from dynastash.crypto.transcript import binary, encode_value, integer, utf8
+from dynastash.crypto.transcript import binary, encode_value, integer, is_map, utf8
 from dynastash.errors import FormatError
-from dynastash.models import MAX_NAME, MAX_PAIRS, MAX_PAIRS_BYTES, MAX_VERSION, RESERVED, Item
+from dynastash.models import MAX_COMMENT, MAX_NAME, MAX_PAIRS, MAX_PAIRS_BYTES, MAX_VERSION, RESERVED, Item
 
 MAX_ROTATION_BYTES: Final = 4096
 MAX_NUMBERS: Final = 512
@@ -40,17 +40,18 @@ class Reader:
         return found
 
     def optional(self, name: str, read: Callable[[object], _T]) -> _T | None:
-        if name not in self._item:
+        found = self._item.get(name)
+        if found is None and name not in self._item:
             return None
         try:
-            return read(self._item[name])
+            return read(found)
         except FormatError as error:
             raise FormatError(f"{name}: {error}") from None
 
 
 def typed(kind: str, convert: Callable[[Any], _T]) -> Callable[[object], _T]:
     def read(value: object) -> _T:
-        if not isinstance(value, Mapping) or len(value) != 1 or kind not in value:
+        if not is_map(value) or len(value) != 1 or kind not in value:
             raise FormatError(f"the attribute is not of type {kind}")
         return convert(value[kind])
 
@@ -122,6 +123,9 @@ def _rotation(content: object) -> Item:
 NAME = text(MAX_NAME, 1)
 ANY_TEXT = text()  # the format sets no limit; DynamoDB's 400 KB for an item does
 KEY_ID = text(minimum=1)
+SORT_KEY = text(64, 1)
+STATE = text(32)
+COMMENT = text(MAX_COMMENT)
 STAMP_MS = whole(0, MAX_EPOCH_MS)
 STAMP_S = whole(0, MAX_EPOCH_S)
 NUMBER = whole(1, MAX_VERSION)

@@ -19,7 +19,6 @@ from dynastash.crypto.transcript import integer
 from dynastash.errors import FormatError, InvalidNameError, UnsupportedFormatError
 from dynastash.frozen import Frozen, field
 from dynastash.models import (
-    MAX_COMMENT,
     AttributeValue,
     Head,
     Item,
@@ -38,6 +37,15 @@ MAX_ID_BYTES: Final = 16
 SALT: Final = 32
 MAC: Final = 64
 
+_FORMAT: Final = attributes.typed("N", integer)
+_SUITE: Final = attributes.blob(len(SUITE))
+_ID: Final = attributes.blob(MAX_ID_BYTES)
+_SALT: Final = attributes.blob(SALT)
+_NONCE: Final = attributes.blob(NONCE)
+_CIPHERTEXT: Final = attributes.blob(SMALLEST + TAG, LARGEST + TAG)
+_MAC: Final = attributes.blob(MAC)
+_WRAPPED: Final = attributes.blob(1, MAX_WRAPPED)
+_REVISION: Final = attributes.whole(1, MAX_REVISION)
 _VERSION_KEY = re.compile(r"v#([0-9]{10})")
 _T = TypeVar("_T")
 
@@ -100,7 +108,7 @@ def key_of(item: Item) -> tuple[str, str]:
         check_name(name)
     except InvalidNameError:
         raise FormatError("the record's name is not a secret's name") from None
-    return name, reader.required("record", attributes.text(64, 1))
+    return name, reader.required("record", attributes.SORT_KEY)
 
 
 def is_tombstone(item: Item) -> bool:
@@ -119,7 +127,7 @@ def _identity(reader: attributes.Reader, item: Item) -> tuple[str, int]:
 
 
 def _check_format(reader: attributes.Reader) -> None:
-    if (found := reader.required("format", attributes.typed("N", integer))) != FORMAT:
+    if (found := reader.required("format", _FORMAT)) != FORMAT:
         raise UnsupportedFormatError(
             f"the record is of format {found}, which this release does not know", hint="upgrade dynastash"
         )
@@ -129,19 +137,19 @@ def decode_version(item: Item) -> VersionRecord:
     """A live version record."""
     reader = attributes.Reader(item)
     name, number = _identity(reader, item)
-    if reader.required("suite", attributes.blob(len(SUITE))) != SUITE:
+    if reader.required("suite", _SUITE) != SUITE:
         raise UnsupportedFormatError(
             "the record is of a suite that this release does not know", hint="upgrade dynastash"
         )
     return VersionRecord(
         name=name,
         number=number,
-        id=reader.required("id", attributes.blob(MAX_ID_BYTES)),
-        salt=reader.required("salt", attributes.blob(SALT)),
-        nonce=reader.required("nonce", attributes.blob(NONCE)),
-        ciphertext=reader.required("ciphertext", attributes.blob(SMALLEST + TAG, LARGEST + TAG)),
-        mac=reader.required("mac", attributes.blob(MAC)),
-        wrapped_key=reader.required("wrapped_key", attributes.blob(1, MAX_WRAPPED)),
+        id=reader.required("id", _ID),
+        salt=reader.required("salt", _SALT),
+        nonce=reader.required("nonce", _NONCE),
+        ciphertext=reader.required("ciphertext", _CIPHERTEXT),
+        mac=reader.required("mac", _MAC),
+        wrapped_key=reader.required("wrapped_key", _WRAPPED),
         metadata=VersionMetadata(
             key_id=reader.required("key_id", attributes.KEY_ID), **_described(reader, name, number)
         ),
@@ -156,7 +164,7 @@ def decode_metadata(item: Item) -> VersionMetadata:
     if is_tombstone(item):
         if not _TOMBSTONE.issuperset(item):
             raise FormatError("a tombstone carries more than a tombstone does")
-        reader.optional("id", attributes.blob(MAX_ID_BYTES))
+        reader.optional("id", _ID)
         reader.optional("ttl", attributes.STAMP_S)
         return VersionMetadata(
             name=name,
@@ -177,7 +185,7 @@ def _described(reader: attributes.Reader, name: str, number: int) -> dict[str, A
         "number": number,
         "created_ms": reader.required("created_at", attributes.STAMP_MS),
         "created_by": reader.required("created_by", attributes.ANY_TEXT),
-        "comment": reader.optional("comment", attributes.text(MAX_COMMENT)),
+        "comment": reader.optional("comment", attributes.COMMENT),
         "content_type": reader.optional("content_type", attributes.ANY_TEXT),
         "expires_at": reader.optional("expires_at", attributes.STAMP_S),
         "context": reader.optional("context", attributes.CONTEXT) or {},
@@ -197,17 +205,17 @@ def decode_head(item: Item) -> Head:
         raise FormatError("the head stands in another namespace than its name")
     last = reader.required("last", attributes.NUMBER)
     try:
-        state = State(reader.required("state", attributes.text(32)))
+        state = State(reader.required("state", attributes.STATE))
     except ValueError:
         raise FormatError("state: the head is in an unknown state") from None
     if state is State.DESTROYED:
         reader.refuse("a destroyed secret's head", "seal", "current", "pending", "previous")
     stage = attributes.whole(1, last)
-    seal = reader.optional("seal", attributes.blob(MAC))
+    seal = reader.optional("seal", _MAC)
     head = Head(
         name=name,
         last=last,
-        revision=reader.required("revision", attributes.whole(1, MAX_REVISION)),
+        revision=reader.required("revision", _REVISION),
         pruned_below=reader.required("pruned_below", attributes.NUMBER),
         state=state,
         created_ms=reader.required("created_at", attributes.STAMP_MS),
@@ -220,7 +228,7 @@ def decode_head(item: Item) -> Head:
         disabled=reader.optional("disabled", attributes.NUMBERS) or frozenset(),
         deleted_at=reader.optional("deleted_at", attributes.STAMP_S),
         purge_at=reader.optional("purge_at", attributes.STAMP_S),
-        comment=reader.optional("comment", attributes.text(MAX_COMMENT)),
+        comment=reader.optional("comment", attributes.COMMENT),
         expires_at=reader.optional("expires_at", attributes.STAMP_S),
         tags=reader.optional("tags", attributes.PAIRS) or {},
         rotation=reader.optional("rotation", attributes.ROTATION) or {},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from dynastash.errors import FormatError
 from dynastash.models import Item
@@ -42,6 +42,8 @@ def canonical_integer(text: object) -> str:
 
     Of any length: DynamoDB keeps 38 significant digits, but a whole number may have 126 places.
     """
+    if type(text) is str and text.isdigit() and text.isascii() and (text[0] != "0" or text == "0"):
+        return text  # what the pattern says, of nearly all numbers and in half the time
     if not isinstance(text, str) or not _CANONICAL_INTEGER.fullmatch(text):
         raise FormatError("a number in the record is not a canonical integer")
     return text
@@ -65,14 +67,19 @@ def utf8(text: object) -> bytes:
         raise FormatError("an attribute holds text that is not unicode") from None
 
 
+def is_map(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Whether ``value`` is a mapping. Nearly all are dictionaries, which is quicker to see than what is a mapping."""
+    return type(value) is dict or isinstance(value, Mapping)
+
+
 def _pairs(pairs: Mapping[str, Any], depth: int) -> bytes:
-    encoded = sorted(((utf8(name), value) for name, value in pairs.items()), key=lambda pair: pair[0])
-    return _count(pairs) + b"".join(length_prefixed(name) + encode_value(value, depth) for name, value in encoded)
+    named = sorted([(utf8(name), name) for name in pairs])
+    return _count(pairs) + b"".join([length_prefixed(key) + encode_value(pairs[name], depth) for key, name in named])
 
 
 def encode_value(value: object, depth: int = 0) -> bytes:
     """``V``: an attribute's type and content, ``depth`` maps and lists deep; :class:`FormatError` as above."""
-    if not isinstance(value, Mapping) or len(value) != 1:
+    if not is_map(value) or len(value) != 1:
         raise FormatError("an attribute does not have exactly one type")
     ((kind, content),) = value.items()
     match kind:

@@ -18,7 +18,7 @@ from dynastash.aws.retry import patiently
 from dynastash.aws.window import Window
 from dynastash.backoff import Backoff
 from dynastash.clock import Clock, SystemClock
-from dynastash.crypto.transcript import transcript
+from dynastash.crypto.transcript import is_map, transcript
 from dynastash.errors import ConflictError, DynastashError, FormatError, InvalidArgumentError
 from dynastash.models import Item, WrappedKey, namespace_of
 from dynastash.stores.base import Change, RecordKey, Store
@@ -352,7 +352,7 @@ def _key(key: RecordKey) -> dict[str, Any]:
 
 def _key_of(item: object) -> RecordKey | None:
     """Where ``item`` stands; None for anything that is not an item of such a table."""
-    if not isinstance(item, Mapping) or not all(isinstance(value, Mapping) for value in item.values()):
+    if not is_map(item) or not all(map(is_map, item.values())):
         return None
     name, record = item.get("name", {}).get("S"), item.get("record", {}).get("S")
     return RecordKey(name, record) if isinstance(name, str) and isinstance(record, str) else None

@@ -18,11 +18,14 @@ HOSTILE = "red \x1b[31m bell\x07 line\nend\r c1 \x9b2J bidi \u202e\u2066 zero\u2
 
 
 def documented(heading: str) -> list[str]:
-    """The keys of the table below a heading of docs/reference/json.md."""
+    """The keys of the first table below a heading of docs/reference/json.md."""
     text = DOCUMENT.read_text(encoding="utf-8")
     section = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert section, heading
-    return re.findall(r"^\| `(\w+)` \|", section[1], re.MULTILINE)
+    table = re.search(r"(?:^\|.*\n)+", section[1], re.MULTILINE)
+    assert table, heading
+    cells = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", table[0], re.MULTILINE)
+    return [key for cell in cells for key in re.findall(r"\w+", cell)]
 
 
 def loaded(cli: Cli, *arguments: str, given: bytes | None = None) -> Any:
@@ -100,7 +103,7 @@ def test_keys_of_a_deployment() -> None:
     from dynastash.deploy import Plan
 
     plan = Plan(environment="dev", stack="dynastash-dev", stack_id="", action="create", change_set=None)
-    assert list(_data(plan, None, applied=False)) == documented("A deployment: `deploy`")
+    assert list(_data(plan, None, None, applied=False)) == documented("A deployment: `deploy`")
 
 
 def test_text_and_binary_values(cli: Cli) -> None:
