@@ -25,10 +25,10 @@ from bench.server.process import running
 MARGIN = 1.15
 # Millions of instructions on CPython 3.11; `PYTEST_ARGS="tests/bench/test_instructions.py -s" make test` prints them.
 PINNED = {
-    "get": 258,
-    "get, embedded": 219,
-    "list of 25": 330,
-    "--help": 340,
+    "get": 216,
+    "get, embedded": 203,
+    "list of 25": 297,
+    "--help": 232,
 }
 COMMANDS = {
     "get": (["get", name_of(7)], True, value_of(7, 1)),
@@ -78,22 +78,10 @@ def test_a_hot_command_takes_no_more_instructions_than_it_did(
     """Some more is a change to look at: mend it, or pin the new figure and say why."""
     arguments, on_aws, expected = COMMANDS[name]
     own = {"DYNASTASH_ENV": ENVIRONMENT, "DYNASTASH_TABLE": "guarded"} if on_aws else {}
-    done = subprocess.run(
-        [
-            "valgrind",
-            "--tool=callgrind",
-            "--callgrind-out-file=/dev/null",
-            sys.executable,
-            "-S",
-            "-c",
-            PROGRAM,
-            *arguments,
-        ],
-        env={**variables, **own},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, "-S", "-c", PROGRAM, *arguments]
+    how = {"env": {**variables, **own}, "cwd": tmp_path, "capture_output": True, "text": True}
+    subprocess.run(command, **how)  # what is imported for the first time is compiled, which is not what is counted
+    done = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command], **how)
     assert done.returncode == 0, done.stderr
     assert expected in done.stdout
     counted = re.search(r"Collected : (\d+)", done.stderr)
