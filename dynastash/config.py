@@ -40,6 +40,7 @@ _KINDS: Final = {
     "parameters": "a table of text, numbers, true and false",
 }
 _FORMS: Final = {
+    "role_arn": (r"arn:[\w-]+:iam::\d+:role/[\w+=,.@/-]+", "the form arn:aws:iam::ACCOUNT:role/NAME"),
     "external_id": (r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits and +=,.@:/-_"),
     "role_session_name": (r"[\w+=,.@-]{2,64}", "2 to 64 letters, digits and +=,.@-_"),
     "mfa_serial": (r"[\w+=/:,.@-]{9,256}", "the device's ARN or serial number"),

@@ -13,18 +13,32 @@ _B = TypeVar("_B")
 
 
 class Begun(Generic[_A]):
-    """A call that runs in a thread of its own. The process may end without waiting for it, unless ``awaited``."""
+    """A call that runs in a thread of its own, or at once where none can be started.
+
+    The process may end without waiting for it, unless ``awaited``.
+    """
 
     def __init__(self, call: Callable[[], _A], *, awaited: bool = False) -> None:
         self._call = call
         self._value: _A
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="dynastash", daemon=not awaited)
-        self._thread.start()
+        self._thread: threading.Thread | None = threading.Thread(
+            target=self._run, name="dynastash", daemon=not awaited
+        )
+        try:
+            self._thread.start()
+        except RuntimeError:  # too many threads, or the interpreter is ending
+            self._thread = None
+            self._run()
+
+    def wait(self) -> None:
+        """Wait until the call has ended, however it did."""
+        if self._thread is not None:
+            self._thread.join()
 
     def result(self) -> _A:
         """Wait for the call; return what it returned, or raise what it raised."""
-        self._thread.join()
+        self.wait()
         if self._error is not None:
             raise self._error
         return self._value
@@ -44,7 +58,7 @@ def both(one: Callable[[], _A], other: Callable[[], _B], *, limit: int) -> tuple
     try:
         first = one()
     except Exception:
-        second._thread.join()  # what it does must not go on behind the caller's back
+        second.wait()  # what it does must not go on behind the caller's back
         raise
     return first, second.result()
 

@@ -71,8 +71,9 @@ def _page(client: Any, request: Mapping[str, Any], clock: Clock) -> Mapping[str,
             with translated("cloudtrail"):
                 page: Mapping[str, Any] = client.lookup_events(**request)
                 return page
-        except ServiceUnavailableError:
-            if not backoff.pause():
+        except ServiceUnavailableError as error:
+            # Only who asks for patience is given it: where nothing answers, botocore has tried five times already.
+            if error.action is None or not backoff.pause():
                 raise
 
 

@@ -57,7 +57,8 @@ class Settings:
 
             hint = re.sub(r"`dynastash (?!deploy )", f"`dynastash -e {name} ", hint)
         if self._defined and name not in self._defined:
-            hint = f"{hint}; the configuration defines {', '.join(self._defined)}, and not {name}"
+            mark = "" if hint.endswith("?") else ";"
+            hint = f"{hint}{mark} the configuration defines {', '.join(self._defined)}, and not {name}"
         return hint
 
     def stash(self) -> Stash:

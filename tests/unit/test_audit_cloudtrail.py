@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from dynastash.audit import Kind
 from dynastash.audit.cloudtrail import PAUSE, events
@@ -91,6 +91,15 @@ def test_throttling_is_waited_out() -> None:
     endless = CloudTrail({"Decrypt": [refusal("ThrottlingException")] * 10_000})
     with pytest.raises(ServiceUnavailableError, match="patience"):
         looked_up(endless, clock)
+
+
+def test_where_nothing_answers_nobody_waits_half_a_minute() -> None:
+    """botocore has tried several times before it says so."""
+    refused = EndpointConnectionError(endpoint_url="http://127.0.0.1:1/")
+    trail = CloudTrail({"GenerateDataKey": [refused, page(3)]})
+    with pytest.raises(ServiceUnavailableError, match="cannot be reached"):
+        looked_up(trail, FakeClock())
+    assert len(trail.requests) == 1
 
 
 def test_a_refusal_is_not() -> None:

@@ -408,6 +408,8 @@ def test_parameters_that_no_template_takes_are_refused(line: str) -> None:
 
 # Roles and second Regions
 
+ROLE = "arn:aws:iam::1:role/r"
+
 
 def test_how_to_assume_a_role(tmp_path: Path) -> None:
     """Each setting of the file's, and of arguments as text."""
@@ -435,12 +437,14 @@ def test_how_to_assume_a_role(tmp_path: Path) -> None:
         ({"mfa_serial": "arn:aws:iam::1:mfa/ada"}, "has mfa_serial and no role_arn"),
         ({"role_session_name": "ada"}, "has role_session_name and no role_arn"),
         ({"duration_seconds": "900"}, "has duration_seconds and no role_arn"),
-        ({"role_arn": "r", "duration_seconds": "899"}, "duration_seconds is out of range"),
-        ({"role_arn": "r", "duration_seconds": "43201"}, "duration_seconds is out of range"),
-        ({"role_arn": "r", "duration_seconds": "an hour"}, "duration_seconds is out of range"),
-        ({"role_arn": "r", "external_id": "a b"}, "external_id of environment prod is not one"),
-        ({"role_arn": "r", "role_session_name": "a\n"}, "role_session_name of environment prod is not one"),
-        ({"role_arn": "r", "mfa_serial": "short"}, "mfa_serial of environment prod is not one"),
+        ({"role_arn": ROLE, "duration_seconds": "899"}, "duration_seconds is out of range"),
+        ({"role_arn": ROLE, "duration_seconds": "43201"}, "duration_seconds is out of range"),
+        ({"role_arn": ROLE, "duration_seconds": "an hour"}, "duration_seconds is out of range"),
+        ({"role_arn": ROLE, "external_id": "a b"}, "external_id of environment prod is not one"),
+        ({"role_arn": ROLE, "role_session_name": "a\n"}, "role_session_name of environment prod is not one"),
+        ({"role_arn": ROLE, "mfa_serial": "short"}, "mfa_serial of environment prod is not one"),
+        ({"role_arn": "reader"}, "role_arn of environment prod is not one"),
+        ({"role_arn": "arn:aws:iam::1:user/ada"}, "role_arn of environment prod is not one"),
         ({"read_endpoint_url": "https://replica"}, "has read_endpoint_url and no read_region"),
         ({"region": "eu-west-1", "read_region": "eu-west-1"}, "while eu-west-1 is out of reach"),
     ],

@@ -456,6 +456,21 @@ class TestPrepare:
         with pytest.raises((CallError, ConfigError)):
             transport.call(QUERY, {})
 
+    def test_nobody_waits_for_one_that_found_no_thread(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The call connects for itself, and not only when an hour has passed."""
+
+        def full(*_: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr("dynastash.aws.direct.service.start_new_thread", full)
+        with wire(echoing) as server:
+            transport = direct(server.url, timeouts=Timeouts(3600, 20, 20))
+            transport.prepare("dynamodb")
+            asked = threading.Thread(target=ask, args=(transport, "x"), daemon=True)
+            asked.start()
+            asked.join(30)
+            assert not asked.is_alive()
+
     def test_it_does_not_keep_a_process_from_ending(self) -> None:
         """A server that never answers the handshake is nobody's business at the end."""
         script = (

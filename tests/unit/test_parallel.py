@@ -161,3 +161,16 @@ class TestBegun:
         assert all(thread.daemon for thread in threading.enumerate() if thread.name == "dynastash")
         go_on.set()
         assert begun.result()
+
+    def test_where_no_thread_can_be_started_the_call_is_made_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Too many threads, or the interpreter is ending: a get goes on, and waits for nothing that never began."""
+
+        def full(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(threading.Thread, "start", full)
+        here = threading.get_ident()
+        assert Begun(threading.get_ident).result() == here
+        assert both(lambda: 1, threading.get_ident, limit=2) == (1, here)
+        with pytest.raises(KeyError):
+            both({}.popitem, threading.get_ident, limit=2)

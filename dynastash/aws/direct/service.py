@@ -145,7 +145,11 @@ class Service:
         lock.acquire()
         self._preparing = lock
         # Not threading's: the interpreter waits for none of these when it ends, and starting one waits for nothing.
-        start_new_thread(self._prepare, (lock,))
+        try:
+            start_new_thread(self._prepare, (lock,))
+        except RuntimeError:  # too many threads: nobody is to wait for this one
+            self._preparing = None
+            raise
 
     def _prepare(self, lock: Any) -> None:
         connection: Connection | None = None
