@@ -124,7 +124,7 @@ def app(ctx: click.Context, /, **given: Any) -> None:
     """Versioned secrets in DynamoDB under KMS, or in a file on this machine.
 
     Without any configuration the environment is "local": an encrypted SQLite file in your data directory. Any other
-    environment is a DynamoDB table and a KMS key, which "dynastash deploy ENV" creates.
+    environment is a DynamoDB table and its KMS keys, which "dynastash deploy ENV" creates.
 
     "dynastash COMMAND --help" shows a command's options. They stand anywhere behind COMMAND, and the global ones before
     it too.
