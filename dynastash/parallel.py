@@ -22,9 +22,7 @@ class Begun(Generic[_A]):
         self._call = call
         self._value: _A
         self._error: BaseException | None = None
-        self._thread: threading.Thread | None = threading.Thread(
-            target=self._run, name="dynastash", daemon=not awaited
-        )
+        self._thread: threading.Thread | None = threading.Thread(target=self._run, name="dynastash", daemon=not awaited)
         try:
             self._thread.start()
         except RuntimeError:  # too many threads, or the interpreter is ending
