@@ -6,105 +6,34 @@ import json
 import os
 import threading
 from collections.abc import Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from dynastash._version import __version__
 from dynastash.aws.base import AwsSettings, Operation, Transport
 from dynastash.aws.botoerrors import call_error, configuration_error, credentials_failure, no_region
+from dynastash.aws.botosession import client_config, hide_body, make_core
 from dynastash.aws.errors import not_from_aws
 from dynastash.aws.flight import ThreadedFlight
-from dynastash.aws.limits import CONNECT_TIMEOUT, CONNECTIONS, IDENTITY_TIMEOUT, READ_TIMEOUT
-from dynastash.errors import CredentialsError
+from dynastash.aws.limits import IDENTITY_TIMEOUT
 
 if TYPE_CHECKING:
     import boto3
     from botocore.client import BaseClient
-    from botocore.config import Config
     from botocore.credentials import ReadOnlyCredentials
-
-_SESSION_NAME: Final = "dynastash"
 
 
 def make_session(settings: AwsSettings) -> boto3.Session:
-    """A session for ``settings``; what they leave open is boto3's own chain, ``AWS_`` variables included.
+    """boto3's session on :func:`~dynastash.aws.botosession.make_core`'s.
 
-    ``role_arn`` is assumed with the credentials that the session would otherwise have, when they are first needed, and
-    again whenever they are about to expire. With ``mfa_serial`` a code is asked for, and the role's session kept until
-    it expires where boto3 keeps such (``~/.aws/boto/cache``, readable by its owner). Raises :class:`ConfigError` for a
-    profile that does not exist or a file that cannot be parsed.
+    Raises :class:`ConfigError` for a profile that does not exist or a file that cannot be parsed.
     """
     import boto3
     from botocore.exceptions import BotoCoreError
 
+    core = make_core(settings)
     try:
-        session = boto3.Session(profile_name=settings.profile, region_name=settings.region)
-        return _assuming(session, settings.role_arn, settings) if settings.role_arn else session
+        return boto3.Session(botocore_session=core)
     except BotoCoreError as error:
         raise configuration_error(error, settings.profile) from error
-
-
-def _assuming(source: boto3.Session, role_arn: str, settings: AwsSettings) -> boto3.Session:
-    """A session with the credentials of a role that ``source`` may assume, renewed by botocore's own machinery."""
-    import boto3
-    from botocore.credentials import (
-        AssumeRoleCredentialFetcher,
-        CredentialProvider,
-        CredentialResolver,
-        DeferredRefreshableCredentials,
-    )
-    from botocore.session import Session
-    from botocore.utils import JSONFileCache
-
-    region = region_of(source)
-    # A code is good for one session: without a place that outlives the process, each command would ask for another.
-    kept = os.path.expanduser("~/.aws/boto/cache")  # noqa: PTH111
-    cache: Any = JSONFileCache(kept) if settings.mfa_serial else None
-
-    class Role(CredentialProvider):
-        METHOD = "dynastash-assume-role"
-
-        def load(self) -> DeferredRefreshableCredentials | None:
-            credentials = source.get_credentials()
-            if credentials is None:
-                return None
-            fetcher = AssumeRoleCredentialFetcher(
-                client_creator=partial(
-                    source.client, region_name=region, endpoint_url=settings.endpoint_url, config=_config()
-                ),
-                source_credentials=credentials,
-                role_arn=role_arn,
-                extra_args=_role_request(settings),
-                mfa_prompter=lambda _: _mfa_code(settings),
-                cache=cache,
-            )
-            return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
-
-    core = Session(profile=settings.profile)
-    core.register_component("credential_provider", CredentialResolver([Role()]))
-    source.events.register("before-parse.sts", _hide_body)
-    return boto3.Session(botocore_session=core, region_name=region)
-
-
-def _role_request(settings: AwsSettings) -> dict[str, Any]:
-    """What AssumeRole is asked for besides the role."""
-    asked = {
-        "RoleSessionName": settings.role_session_name or _SESSION_NAME,
-        "ExternalId": settings.external_id,
-        "SerialNumber": settings.mfa_serial,
-        "DurationSeconds": settings.duration_seconds,
-    }
-    return {name: value for name, value in asked.items() if value is not None}
-
-
-def _mfa_code(settings: AwsSettings) -> str:
-    serial = settings.mfa_serial or ""
-    if settings.ask_mfa is None:
-        raise CredentialsError(
-            f"the role takes a code of the MFA device {serial}, and nobody can be asked for it",
-            hint="run a dynastash command at a terminal first, whose session is kept, or use a role without MFA",
-        )
-    return settings.ask_mfa(serial)
 
 
 def region_of(session: boto3.Session) -> str | None:
@@ -205,41 +134,15 @@ class BotoTransport:
         try:
             # The stubs know each service by its literal name; here the name is a variable.
             make: Any = self._session.client
-            config = _config(IDENTITY_TIMEOUT, IDENTITY_TIMEOUT) if service == "sts" else _config()
+            config = client_config(IDENTITY_TIMEOUT, IDENTITY_TIMEOUT) if service == "sts" else client_config()
             client: BaseClient = make(service, region_name=self._region, endpoint_url=self._endpoint_url, config=config)
         except (BotoCoreError, ValueError) as error:
             raise configuration_error(error, self._session.profile_name) from error
         if service == "kms":
-            client.meta.events.register("before-parse.kms", _hide_body)
+            client.meta.events.register("before-parse.kms", hide_body)
         if service != "sts":
             client.meta.events.register_last("before-parse", _check_body)
         return client
-
-
-def _config(connect_timeout: float = CONNECT_TIMEOUT, read_timeout: float = READ_TIMEOUT) -> Config:
-    from botocore.config import Config
-
-    return Config(
-        connect_timeout=connect_timeout,
-        read_timeout=read_timeout,
-        max_pool_connections=CONNECTIONS,
-        retries={"mode": "standard", "total_max_attempts": 1},
-        tcp_keepalive=True,
-        user_agent_extra=f"dynastash/{__version__}",
-    )
-
-
-class _HiddenBody(bytes):
-    """An answer's body that botocore can parse and that its debug log shows nothing of."""
-
-    def __repr__(self) -> str:
-        return "(hidden)"
-
-    __str__ = __repr__
-
-
-def _hide_body(response_dict: dict[str, Any], **_: object) -> None:
-    response_dict["body"] = _HiddenBody(response_dict["body"])
 
 
 class _NotJson(Exception):

@@ -109,6 +109,11 @@ def call_error(operation: Operation, error: Exception, profile: str | None = Non
     """
     if isinstance(error, ConfigError):  # our own, from within botocore: nobody could be asked for an MFA code
         return error
+    if isinstance(error, OSError) and error.filename:  # a token's file, a credential process: botocore wraps the others
+        return CredentialsError(
+            one_line(f"the AWS credentials cannot be had: {error.filename}: {error.strerror}"),
+            hint="check the AWS profile and the AWS_ variables",
+        )
     names = _ancestry(error)
     if "ClientError" in names:
         return _answer(operation, error)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from dynastash.aws.base import AwsSettings
 from dynastash.aws.choose import Choice, choose
+from dynastash.errors import ConfigError
 from tests import oracle
 from tests.engines.metadata import Metadata, serving
 
@@ -43,9 +44,10 @@ def _part(name: str) -> str:
 _BOTH = {"aws_access_key_id": _part("key"), "aws_secret_access_key": _part("made-up")}
 _TOKEN = {"aws_session_token": _part("token")}
 _OLDER = {"aws_security_token": _part("older")}
+_PROCESS = {"credential_process": "{home}/process {file} {profile}"}
 _PROFILE = st.builds(
     lambda keys, token, region: {**keys, **token, **region},
-    st.sampled_from([*[_BOTH] * 8, *[{}] * 3, {"aws_access_key_id": _part("key")}]),
+    st.sampled_from([*[_BOTH] * 8, *[{}] * 3, {"aws_access_key_id": _part("key")}, _PROCESS]),
     st.sampled_from([{}, _TOKEN, _OLDER, {**_TOKEN, **_OLDER}]),
     st.one_of(st.just({}), st.fixed_dictionaries({"region": _mostly(_REGIONS, _ODD_REGIONS)})),
 )
@@ -117,6 +119,9 @@ _SETTINGS = st.builds(
     st.one_of(st.none(), st.none(), st.none(), st.sampled_from(["default", "one", "two"])),
     st.one_of(st.none(), st.none(), st.none(), _URLS),
 )
+_PROGRAM = """#!/bin/sh
+echo '{"Version": 1, "AccessKeyId": "key-'$1-$2'", "SecretAccessKey": "made-up", "AccountId": "210987654321"}'
+"""
 _NEARBY = st.sampled_from(["", "", "container", "instance", "both"])
 
 
@@ -131,11 +136,13 @@ def outcomes() -> Iterator[Counter[str]]:
     """How often which came about: a test that hands everything over would prove nothing."""
     counted: Counter[str] = Counter()
     yield counted
-    assert {origin for origin in counted if origin != "boto"} == {
+    assert set(counted) >= {
+        "boto",
         "the environment",
         "the AWS profile",
         "the container",
         "the instance",
+        "boto3 (a credential process)",
     }
 
 
@@ -159,6 +166,9 @@ def test_what_boto3_would_have_used_is_used_or_boto3_is(
     home = tmp_path / "home"
     shutil.rmtree(home, ignore_errors=True)
     (home / ".aws").mkdir(parents=True)
+    process = home / "process"
+    process.write_text(_PROGRAM)
+    process.chmod(0o700)
     _write(home / ".aws" / "config", configured, "profile ")
     _write(home / ".aws" / "credentials", credentials, "")
     variables = {
@@ -176,12 +186,20 @@ def test_what_boto3_would_have_used_is_used_or_boto3_is(
     assert choose(aws, {**variables, "DYNASTASH_TRANSPORT": "boto"}).transport == "boto"
     outcomes[choice.plan.origin if choice.plan else "boto"] += 1
     if choice.plan is not None:
-        _same(choice, oracle.ask(aws, variables))
+        with oracle.only(variables):
+            _same(choice, aws, variables)
 
 
-def _same(choice: Choice, answer: oracle.Answer) -> None:
+def _same(choice: Choice, aws: AwsSettings, variables: Mapping[str, str]) -> None:
     plan = choice.plan
     assert plan is not None
+    try:
+        answer = oracle.ask(aws, variables)
+    except Exception:
+        assert plan.origin.startswith("boto3 ")
+        with pytest.raises(ConfigError):
+            plan.endpoints("dynamodb"), plan.source.get()
+        return
     held: Any = plan.source.get()
     assert (held.access_key, held.secret_key, held.token) == (answer.access_key, answer.secret, answer.token)
     assert plan.region == answer.region
@@ -193,5 +211,8 @@ def _write(path: Path, profiles: Mapping[str, Mapping[str, str]], prefix: str) -
     lines = []
     for name, options in profiles.items():
         lines.append(f"[{name if name == 'default' else prefix + name}]")
-        lines += [f"{key} = {value.format(file=path.name, profile=name)}" for key, value in options.items()]
+        lines += [
+            f"{key} = {value.format(file=path.name, profile=name, home=path.parent.parent)}"
+            for key, value in options.items()
+        ]
     path.write_text("\n".join(lines))

@@ -78,6 +78,37 @@ def test_plain_surroundings_are_direct(home: Path, variables: Mapping[str, str],
 @pytest.mark.parametrize(
     ("variables", "reason"),
     [
+        ({"AWS_WEB_IDENTITY_TOKEN_FILE": "/token"}, "a web identity"),
+        ({"AWS_CREDENTIAL_FILE": "/old"}, "AWS_CREDENTIAL_FILE"),
+        ({"BOTO_CONFIG": "/old"}, "BOTO_CONFIG"),
+        (
+            {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://example.com/credentials"},
+            "a container's endpoint at an uncommon address",
+        ),
+        (
+            {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "https://localhost/credentials"},
+            "a container's endpoint at an uncommon address",
+        ),
+        (
+            {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "https://localhost/"},
+            "an instance's metadata service at an uncommon address",
+        ),
+    ],
+)
+def test_where_only_the_credentials_are_unusual_boto3_finds_them(
+    home: Path, variables: Mapping[str, str], reason: str
+) -> None:
+    usual = {"AWS_REGION": "eu-west-1", **variables}
+    assert outcome(home, usual) == ("direct", f"credentials from boto3 ({reason})")
+    assert outcome(home, {**usual, **KEYS}) == ("direct", "credentials from the environment")
+    assert outcome(home, {**usual, "DYNASTASH_TRANSPORT": "direct"})[0] == "direct"
+    assert outcome(home, {**usual, "HTTPS_PROXY": "http://proxy:1"}) == ("boto", "HTTPS_PROXY is set")
+    assert outcome(home, {**usual, "AWS_USE_FIPS_ENDPOINT": "true"}) == ("boto", "use_fips_endpoint is set")
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
         ({}, "no region is set"),
         ({"AWS_REGION": "eu-west-1", "AWS_EC2_METADATA_DISABLED": "TRUE"}, "there are no credentials"),
         (
@@ -108,19 +139,6 @@ def test_plain_surroundings_are_direct(home: Path, variables: Mapping[str, str],
         ({**PLAIN, "AWS_ENDPOINT_URL": "http://a b"}, "the endpoint URL is uncommon"),
         ({**PLAIN, "AWS_ENDPOINT_URL_KMS": "https://kms.eu-west-1.api.aws"}, "the endpoint URL is uncommon"),
         ({**PLAIN, "REQUESTS_CA_BUNDLE": ""}, "the file of certificate authorities is set to nothing"),
-        ({**PLAIN, "AWS_WEB_IDENTITY_TOKEN_FILE": "/token"}, "AWS_WEB_IDENTITY_TOKEN_FILE is set"),
-        (
-            {"AWS_REGION": "eu-west-1", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://example.com/credentials"},
-            "the container's credentials are at an uncommon address",
-        ),
-        (
-            {"AWS_REGION": "eu-west-1", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "https://localhost/credentials"},
-            "the container's credentials are at an uncommon address",
-        ),
-        (
-            {"AWS_REGION": "eu-west-1", "AWS_EC2_METADATA_SERVICE_ENDPOINT": "https://localhost/"},
-            "the instance's metadata service is at an uncommon address",
-        ),
         (
             {"AWS_REGION": "eu-west-1", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "ipv5"},
             "ec2_metadata_service_endpoint_mode is neither ipv4 nor ipv6",
@@ -159,9 +177,17 @@ def test_every_variable_of_botocores_settings_is_understood_or_left_to_it() -> N
     [
         (FILE, "", ("direct", "credentials from the AWS profile")),
         ("[default]\noutput = json\ncli_pager =\n", FILE, ("direct", "credentials from the AWS profile")),
-        (FILE + "role_arn = arn:aws:iam::123456789012:role/x\n", "", ("boto", "the AWS profile sets role_arn")),
-        (FILE + "sso_session = x\n", "", ("boto", "the AWS profile sets sso_session")),
-        (FILE, "[default]\ncredential_process = x\n", ("boto", "the AWS profile sets credential_process")),
+        (FILE + "role_arn = arn:aws:iam::123456789012:role/x\n", "", ("direct", "credentials from boto3 (a role)")),
+        (FILE + "sso_session = x\n", "", ("direct", "credentials from boto3 (SSO)")),
+        (
+            FILE,
+            "[default]\ncredential_process = x\n",
+            ("direct", "credentials from boto3 (a credential process)"),
+        ),
+        (FILE + "login_session = x\n", "", ("direct", "credentials from boto3 (an AWS login)")),
+        (FILE + "web_identity_token_file = x\nrole_arn = y\n", "", ("direct", "credentials from boto3 (a role)")),
+        (FILE + "sso_session =\n  a = b\n", "", ("boto", "the AWS profile sets sso_session")),
+        (FILE + "sso_session = x\nuse_fips_endpoint = true\n", "", ("boto", "use_fips_endpoint is set")),
         (FILE + "use_fips_endpoint = true\n", "", ("boto", "use_fips_endpoint is set")),
         (FILE + "unheard_of = 1\n", "", ("boto", "the AWS profile sets unheard_of")),
         (FILE + "region = x\n", "", ("boto", "~/.aws/config has an uncommon line")),
@@ -180,16 +206,20 @@ def test_profiles(home: Path, config: str, credentials: str, expected: tuple[str
     assert outcome(home, {}) == expected
 
 
-def test_a_role_in_the_settings_is_botos(home: Path) -> None:
+def test_a_role_in_the_settings_goes_before_the_environment(home: Path) -> None:
     settings = AwsSettings(role_arn="arn:aws:iam::123456789012:role/x")
-    assert outcome(home, PLAIN, settings) == ("boto", "a role is to be assumed")
+    assert outcome(home, PLAIN, settings) == ("direct", "credentials from boto3 (a role)")
 
 
-@pytest.mark.parametrize("name", [".boto", ".aws/models"])
-def test_old_files_and_own_models_are_botos(home: Path, name: str) -> None:
-    (home / name).touch()
-    variables = PLAIN if name == ".aws/models" else {"AWS_REGION": "eu-west-1"}
-    assert outcome(home, variables)[0] == "boto"
+def test_own_models_are_botos(home: Path) -> None:
+    (home / ".aws" / "models").touch()
+    assert outcome(home, PLAIN)[0] == "boto"
+
+
+def test_the_old_file_is_read_by_boto3(home: Path) -> None:
+    (home / ".boto").touch()
+    assert outcome(home, {"AWS_REGION": "eu-west-1"}) == ("direct", f"credentials from boto3 ({home}/.boto)")
+    assert outcome(home, PLAIN) == ("direct", "credentials from the environment")
 
 
 def test_the_variable_forces_one(home: Path) -> None:

@@ -148,3 +148,31 @@ def test_opening_and_calling_direct_loads_nothing_of_botocore(tmp_path: Path) ->
     }
     done = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True)
     assert done.stdout == "unreachable\n[]\n"
+
+
+def test_credentials_that_boto3_finds_take_neither_boto3_nor_a_client(tmp_path: Path) -> None:
+    """botocore's session with its chain, and not a single model of a service."""
+    program = (
+        "import sys\nfrom dynastash.aws.choose import open_transport\nfrom dynastash.aws.base import *\n"
+        "transport = open_transport(AwsSettings())\n"
+        "print([m for m in ('boto3', 'botocore') if m in sys.modules])\n"
+        "import botocore.client, botocore.loaders\n"
+        "def fail(*_, **__): raise AssertionError\n"
+        "botocore.client.ClientCreator.create_client = botocore.loaders.Loader.load_service_model = fail\n"
+        "print(transport.access_key())\n"
+        "try: transport.call(Operation.QUERY, {'TableName': 't'})\n"
+        "except CallError as error: print(error.failure.value)\n"
+        "print([m for m in ('boto3', 's3transfer', 'dynastash.aws.boto') if m in sys.modules])"
+    )
+    process = tmp_path / "process"
+    process.write_text("""#!/bin/sh\necho '{"Version": 1, "AccessKeyId": "key", "SecretAccessKey": "made-up"}'\n""")
+    process.chmod(0o700)
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {process}\n")
+    variables = {
+        "HOME": str(tmp_path),
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    }
+    done = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "key", "unreachable", "[]"]

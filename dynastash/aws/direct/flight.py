@@ -137,7 +137,7 @@ class DirectFlight:
     def _begin(self, seat: _Seat, sent: _Sent) -> None:
         try:
             request = self._transport.signed(sent[1])
-        except ConfigError as error:  # no credentials: nothing was sent
+        except (CallError, ConfigError) as error:  # no credentials: nothing was sent
             self._break(seat, error)
         else:
             seat.connection.start(request, now := time.monotonic())

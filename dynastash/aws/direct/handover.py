@@ -14,3 +14,10 @@ class HandOver(Exception):
         super().__init__(reason)
         self.reason = reason
         self.fault = fault
+
+
+class CredentialsHandOver(HandOver):
+    """Credentials that boto3 has to find; with them, the requests themselves can go without it.
+
+    ``reason`` says what kind they are.
+    """

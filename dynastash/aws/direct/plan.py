@@ -12,7 +12,7 @@ from dynastash.aws.direct.credentials.base import CredentialSource
 from dynastash.aws.direct.credentials.chain import find
 from dynastash.aws.direct.credentials.shared import load
 from dynastash.aws.direct.endpoints import endpoint, partition_of
-from dynastash.aws.direct.handover import HandOver
+from dynastash.aws.direct.handover import CredentialsHandOver, HandOver
 from dynastash.aws.direct.options import Options
 from dynastash.aws.direct.profilefile import home
 from dynastash.aws.direct.urls import plain
@@ -25,7 +25,6 @@ _BOTOS: Final = (
     "AWS_BEARER_TOKEN_DYNAMODB",
     "AWS_BEARER_TOKEN_KMS",
     "AWS_BEARER_TOKEN_STS",
-    "AWS_CREDENTIAL_FILE",
     "AWS_DATA_PATH",
     "AWS_DEFAULTS_MODE",
     "AWS_DISABLE_HOST_PREFIX_INJECTION",
@@ -40,10 +39,8 @@ _BOTOS: Final = (
     "AWS_S3_DISABLE_EXPRESS_SESSION_AUTH",
     "AWS_SDK_UA_APP_ID",
     "AWS_SIGV4A_SIGNING_REGION_SET",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
     "BOTOCORE_EXPERIMENTAL__PLUGINS",
     "BOTOCORE_TCP_KEEPALIVE",
-    "BOTO_CONFIG",
 )
 """Variables of which botocore knows what they mean."""
 
@@ -82,13 +79,12 @@ class Plan:
 
 
 def plan(settings: AwsSettings, variables: Mapping[str, str], otherwise: Callable[[], CredentialSource]) -> Plan:
-    """The plan for ``settings``. ``otherwise`` makes the source of credentials to go on with where another fails.
+    """The plan for ``settings``. ``otherwise`` makes the source of credentials that asks boto3, for those that
+    nobody else understands and for where another source fails.
 
     Raises :class:`HandOver` for whatever is out of the ordinary.
     """
     _check_surroundings(variables)
-    if settings.role_arn:
-        raise HandOver("a role is to be assumed")
     profile = load(_profile(settings, variables), variables)
     options = Options(profile.settings, variables)
     for switch in _SWITCHES:
@@ -104,7 +100,12 @@ def plan(settings: AwsSettings, variables: Mapping[str, str], otherwise: Callabl
     if None in configured.values():
         partition_of(region)
     ca_bundle = _authorities(options, variables)
-    origin, source = find(profile, options, variables, otherwise, named=settings.profile is not None)
+    try:
+        if settings.role_arn:
+            raise CredentialsHandOver("a role")
+        origin, source = find(profile, options, variables, otherwise, named=settings.profile is not None)
+    except CredentialsHandOver as error:
+        origin, source = f"boto3 ({error.reason})", otherwise()
     return Plan(region, origin, source, configured, by_account=mode != "disabled", ca_bundle=ca_bundle)
 
 

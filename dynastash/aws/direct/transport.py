@@ -35,7 +35,10 @@ class Source(Protocol):
     """Where credentials come from. Safe to use from several threads."""
 
     def get(self) -> Credentials:
-        """Credentials that are good now. Raises :class:`~dynastash.errors.ConfigError` without any."""
+        """Credentials that are good now. Raises :class:`~dynastash.errors.ConfigError` without any.
+
+        Raises :class:`CallError`, of whatever operation, where asking again may help.
+        """
         ...
 
 
@@ -113,7 +116,12 @@ class DirectTransport:
 
     def access_key(self) -> str:
         """The id of the access key in use. Raises :class:`~dynastash.errors.CredentialsError` without any."""
-        return self._source.get().access_key
+        try:
+            return self._source.get().access_key
+        except CallError as error:
+            from dynastash.aws.botoerrors import credentials_failure
+
+            raise credentials_failure(cause if isinstance(cause := error.__cause__, Exception) else error) from error
 
     def close(self) -> None:
         """Close the connections that are kept. A later call makes new ones."""
@@ -125,13 +133,25 @@ class DirectTransport:
         codec = self._codecs.get(operation)
         if codec is None:
             codec = self._codecs[operation] = protocol.Codec(operation)
-        return Attempt(operation, self._service(codec.service), codec, codec.body(request))
+        try:
+            service = self._service(codec.service)
+        except CallError as error:  # the credentials' account is a part of the host's name
+            raise _of(operation, error) from error.__cause__
+        return Attempt(operation, service, codec, codec.body(request))
 
     def signed(self, attempt: Attempt) -> bytes:
-        """The bytes to send now. Raises :class:`~dynastash.errors.ConfigError` where there are no credentials."""
+        """The bytes to send now.
+
+        Raises :class:`~dynastash.errors.ConfigError` where there are no credentials, and :class:`CallError` where those
+        who give them cannot be reached.
+        """
         codec = attempt.codec
+        try:
+            credentials = self._source.get()
+        except CallError as error:
+            raise _of(attempt.operation, error) from error.__cause__
         return attempt.service.request(
-            self._source.get(), codec.content_type, codec.target, attempt.body, int(time.time() + self._ahead)
+            credentials, codec.content_type, codec.target, attempt.body, int(time.time() + self._ahead)
         )
 
     def must_repeat(self, attempt: Attempt, response: Response) -> bool:
@@ -196,6 +216,11 @@ class DirectTransport:
 
 def failed(operation: Operation, error: BrokenError) -> CallError:
     """The error of a call for a broken attempt at it."""
+    return CallError(operation, error.failure, error.code, error.message)
+
+
+def _of(operation: Operation, error: CallError) -> CallError:
+    """``error``, met on the way to credentials, as that of the call that they were for."""
     return CallError(operation, error.failure, error.code, error.message)
 
 

@@ -14,7 +14,8 @@ class CredentialSource(Protocol):
     def get(self) -> Credentials:
         """The credentials, renewed where they were about to expire.
 
-        Raises :class:`~dynastash.errors.ConfigError` where there are none to be had, in boto3's own words.
+        Raises :class:`~dynastash.errors.ConfigError` where there are none to be had, in boto3's own words, and
+        :class:`~dynastash.aws.base.CallError`, of whatever operation, where asking again may help.
         """
         ...
 

@@ -9,12 +9,19 @@ from typing import Final
 from dynastash.aws.direct.credentials.base import CredentialSource
 from dynastash.aws.direct.credentials.environment import from_variables
 from dynastash.aws.direct.credentials.shared import Profile
-from dynastash.aws.direct.handover import HandOver
+from dynastash.aws.direct.handover import CredentialsHandOver, HandOver
 from dynastash.aws.direct.options import Options
 from dynastash.aws.direct.profilefile import home
 from dynastash.aws.direct.urls import Url, plain
 
 _CONTAINER: Final = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+
+_BOTOS: Final = {
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "a web identity",
+    "AWS_CREDENTIAL_FILE": "AWS_CREDENTIAL_FILE",
+    "BOTO_CONFIG": "BOTO_CONFIG",
+}
+"""Variables that may lead to credentials that only botocore understands, with what they stand for."""
 
 
 def find(
@@ -28,15 +35,19 @@ def find(
     """Where the credentials come from, in words, and their source.
 
     ``named`` says that a profile was asked for by an argument or a setting of ours, which then goes before the
-    variables. ``otherwise`` makes the source to go on with where a source fails. Raises :class:`HandOver`.
+    variables. ``otherwise`` makes the source to go on with where a source fails. Raises :class:`CredentialsHandOver`
+    for credentials that only boto3 finds, and :class:`HandOver`.
     """
     if not named and (source := from_variables(variables, otherwise)):
         return "the environment", source
+    for name, kind in _BOTOS.items():
+        if name in variables:
+            raise CredentialsHandOver(kind)
     if source := profile.credentials():
         return "the AWS profile", source
     for path in ("/etc/boto.cfg", f"{home(variables)}/.boto"):
         if os.path.exists(path):
-            raise HandOver(f"there is {path}")
+            raise CredentialsHandOver(path)
     if any(name in variables for name in _CONTAINER):
         from dynastash.aws.direct.credentials.container import from_container
 
@@ -60,5 +71,5 @@ def _instance(options: Options) -> Url:
     six = mode.lower() == "ipv6" if mode is not None else options.on("imds_use_ipv6")
     base = plain(options.get("ec2_metadata_service_endpoint") or (IPV6 if six else IPV4))
     if base is None or base.scheme != "http" or "?" in base.target:
-        raise HandOver("the instance's metadata service is at an uncommon address")
+        raise CredentialsHandOver("an instance's metadata service at an uncommon address")
     return base

@@ -10,7 +10,7 @@ from dynastash.aws.direct.credentials import metadata
 from dynastash.aws.direct.credentials.base import CredentialSource, Lease
 from dynastash.aws.direct.credentials.renewing import Renewing
 from dynastash.aws.direct.credentials.times import seconds
-from dynastash.aws.direct.handover import HandOver
+from dynastash.aws.direct.handover import CredentialsHandOver, HandOver
 from dynastash.aws.direct.signing import Credentials
 from dynastash.aws.direct.urls import Url, plain
 
@@ -31,11 +31,11 @@ def from_container(
 ) -> CredentialSource:
     """The source that ``variables`` point to. Nothing is asked yet.
 
-    Raises :class:`HandOver` for an address that is not this machine's own or takes TLS.
+    Raises :class:`CredentialsHandOver` for an address that is not this machine's own or takes TLS.
     """
     url = plain(f"http://{_ECS}{variables[_RELATIVE]}" if _RELATIVE in variables else variables.get(_FULL, ""))
     if url is None or url.scheme != "http" or not _near(url.host):
-        raise HandOver("the container's credentials are at an uncommon address")
+        raise CredentialsHandOver("a container's endpoint at an uncommon address")
     return Renewing(lambda: _fetch(url, variables), otherwise, now=now)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dynastash.aws.direct.credentials.base import Fixed
-from dynastash.aws.direct.handover import HandOver
+from dynastash.aws.direct.handover import CredentialsHandOver, HandOver
 from dynastash.aws.direct.profilefile import Section, profiles, read
 from dynastash.aws.direct.signing import Credentials
 
@@ -43,18 +43,45 @@ _BESIDE: Final = frozenset(("output", "s3"))
 """Settings that concern others: the AWS CLI, whose own begin with ``cli_``, and S3."""
 
 
+_BOTOS: Final = {
+    "role_arn": "a role",
+    "source_profile": "a role",
+    "credential_source": "a role",
+    "external_id": "a role",
+    "mfa_serial": "a role",
+    "role_session_name": "a role",
+    "duration_seconds": "a role",
+    "web_identity_token_file": "a web identity",
+    "credential_process": "a credential process",
+    "login_session": "an AWS login",
+    "sso_account_id": "SSO",
+    "sso_region": "SSO",
+    "sso_registration_scopes": "SSO",
+    "sso_role_name": "SSO",
+    "sso_session": "SSO",
+    "sso_start_url": "SSO",
+}
+"""Settings that concern the credentials alone, and that only botocore understands, with what they stand for."""
+
+
 class Profile:
     """One profile: ``settings`` as both files have them together, and where keys stand in which."""
 
-    __slots__ = ("_configured", "_credentials", "settings")
+    __slots__ = ("_botos", "_configured", "_credentials", "settings")
 
     def __init__(self, configured: Section, credentials: Section) -> None:
+        self._botos = next((kind for name, kind in _BOTOS.items() if name in configured or name in credentials), None)
         self._configured = _known(configured)
         self._credentials = _known(credentials)
         self.settings = {**self._configured, **self._credentials}
 
     def credentials(self) -> Fixed | None:
-        """The keys in the credentials file, else those in the configuration file; None without any."""
+        """The keys in the credentials file, else those in the configuration file; None without any.
+
+        Raises :class:`CredentialsHandOver` for a profile that says how to get others.
+        """
+        if self._botos is not None:
+            raise CredentialsHandOver(self._botos)
         for section in (self._credentials, self._configured):
             if _ACCESS_KEY in section:
                 access, secret = section[_ACCESS_KEY], section.get(_SECRET_KEY)
@@ -74,7 +101,7 @@ def _known(section: Section) -> dict[str, str]:
     for name, value in section.items():
         if name in _BESIDE or name.startswith("cli_"):
             continue
-        if name not in _KNOWN or not isinstance(value, str):
+        if not isinstance(value, str) or (name not in _KNOWN and name not in _BOTOS):
             raise HandOver(f"the AWS profile sets {name}")
         known[name] = value
     return known
