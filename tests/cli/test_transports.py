@@ -111,18 +111,53 @@ def test_what_is_wrong_is_said_the_same(aws: Cli, taken: str, given: dict[str, s
     assert direct == boto
 
 
-@pytest.mark.parametrize(
-    ("taken", "given"),
-    [
-        ("", {"AWS_CONFIG_FILE": "broken"}),
-        ("AWS_ACCESS_KEY_ID", {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://example.com/x"}),
-    ],
-)
-def test_what_is_boto3s_to_complain_of_is_left_to_it(aws: Cli, taken: str, given: dict[str, str]) -> None:
+def test_what_is_boto3s_to_complain_of_is_left_to_it(aws: Cli) -> None:
     (aws.cwd / "broken").write_text("[default]\nnonsense\n")
-    variables = {name: value for name, value in {**aws.variables, **given}.items() if name != taken}
+    variables = {**aws.variables, "AWS_CONFIG_FILE": "broken"}
     chosen = aws.real("get", "n", env=variables)
     assert chosen.code == 2
     assert chosen == aws.real("get", "n", env={**variables, "DYNASTASH_TRANSPORT": "boto"})
     forced = aws.real("get", "n", env={**variables, "DYNASTASH_TRANSPORT": "direct"})
     assert "the direct transport cannot be used" in forced.err
+
+
+def test_credentials_that_boto3_finds_make_no_difference(aws: Cli) -> None:
+    """Right ones, and each kind of wrong ones: the same output and the same complaint under both transports."""
+    process = aws.cwd / "process"
+    process.write_text(
+        """#!/bin/sh\necho '{"Version": 1, "AccessKeyId": "AKIATEST", "SecretAccessKey": "made-up"}'\n"""
+    )
+    process.chmod(0o700)
+    role = "role_arn = arn:aws:iam::123456789012:role/x\n"
+    (aws.cwd / "config").write_text(
+        f"[profile right]\ncredential_process = {process}\n[profile wrong]\ncredential_process = false\n"
+        "[profile sso]\nsso_start_url = https://example.awsapps.com/start\nsso_region = eu-west-1\n"
+        "sso_account_id = 123456789012\nsso_role_name = dev\n"
+        f"[profile web]\n{role}web_identity_token_file = /nowhere/token\n"
+        f"[profile lost]\n{role}source_profile = nobody\n"
+    )
+    variables = {**aws.variables, "AWS_CONFIG_FILE": "config", "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    codes = []
+    for profile, *arguments in (
+        ("right", "put", "n", "-"),
+        ("right", "get", "n"),
+        ("right", "get", "other"),
+        ("right", "list"),
+        ("wrong", "get", "n"),
+        ("sso", "get", "n"),
+        ("web", "get", "n"),
+        ("lost", "get", "n"),
+    ):
+        boto, direct = (
+            aws.real(
+                *arguments, given=b"x", env={**variables, "AWS_PROFILE": profile, "DYNASTASH_TRANSPORT": transport}
+            )
+            for transport in ("boto", "direct")
+        )
+        codes.append(boto.code)
+        if arguments[0] != "put":  # which says the version, and the second one is another
+            assert direct == boto
+        assert len(boto.err.splitlines()) <= 2
+    assert codes[:2] == [0, 0] and 0 not in codes[4:]
+    told = aws.real("-v", "get", "n", env={**variables, "AWS_PROFILE": "right"})
+    assert "transport direct: credentials from boto3 (a credential process)" in told.err.splitlines()
