@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 
@@ -201,6 +202,7 @@ def test_console_script(cli: Cli, monkeypatch: pytest.MonkeyPatch, capfdbinary: 
     def interrupted(arguments: list[str]) -> int:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(os, "_exit", sys.exit)
     for path in ("dynastash.cli.app.run", "dynastash.cli.quick.run"):
         monkeypatch.setattr(path, interrupted)
         monkeypatch.setattr(sys, "argv", ["dynastash", "list"])

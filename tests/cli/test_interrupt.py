@@ -39,6 +39,26 @@ def test_ctrl_c_while_a_value_is_read(cli: Cli) -> None:
     assert cli("get", "n").code == 3
 
 
+def test_nothing_is_waited_for_after_ctrl_c(cli: Cli) -> None:
+    """A thread whose start was interrupted may hang for ever, and must not keep the command; what was said is said."""
+    program = (
+        "import sys, threading\n"
+        "from dynastash.cli import main, quick\n"
+        "def run(arguments):\n"
+        "    threading.Thread(target=threading.Event().wait).start()\n"
+        "    print('said')\n"
+        "    raise KeyboardInterrupt\n"
+        "quick.run = run\n"
+        "main()\n"
+    )
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=cli.variables, cwd=cli.cwd, capture_output=True, timeout=120
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"said\n", b"")
+
+
 def test_ctrl_c_while_modules_are_loaded(cli: Cli) -> None:
     """No traceback from the start-up either."""
     program = (
