@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from dynastash.policy.names import Pattern, parse_pattern, reduce_patterns
 
 Wanted = Mapping[Access, Iterable[Pattern]]
 _ROLE: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/(?:[^/]+/)*([\w+=,.@-]+)|([\w+=,.@-]{1,64})", re.ASCII)
+KEY_GRANTS: Final = "kms-grant"
+"""The purpose of the policy that goes with a role's KMS grants; no other policy may have it."""
 _PURPOSE: Final = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 
 
@@ -58,6 +60,15 @@ def policy_name(environment: str, purpose: str | None) -> str:
     return f"dynastash-{environment}" + (f"-{purpose}" if purpose else "")
 
 
+def check_size(document: Json) -> None:
+    """Raise :class:`InvalidArgumentError` for a policy that is longer than a role's inline policies may be."""
+    if size(document) > INLINE_LIMIT:
+        raise InvalidArgumentError(
+            f"the policy would have {size(document)} characters, and a role's inline policies have {INLINE_LIMIT}",
+            hint="name prefixes such as app1/* instead of single secrets",
+        )
+
+
 class Grants:
     """Reads, plans and changes the inline policies of roles for one environment."""
 
@@ -67,35 +78,46 @@ class Grants:
 
     def grant(self, role: str, wanted: Wanted, *, purpose: str | None = None, replace: bool = False) -> Change:
         """Plan to let ``role`` do ``wanted`` besides what its policy lets it already, or with ``replace`` instead."""
-        name, policy = role_name(role), policy_name(self._target.environment, purpose)
-        before = self._read(name, policy)
+        name, policy = role_name(role), self._policy(purpose)
+        before = self.read(name, policy)
         granted = {} if before is None or replace else self._granted(before, policy, name)
         together = {access: [*granted.get(access, ()), *wanted.get(access, ())] for access in Access}
         after = policy_document(self._target, together)
         if before is not None and not replace and _merged(granted) == _merged(together):
             after = before
-        if size(after) > INLINE_LIMIT:
-            raise InvalidArgumentError(
-                f"the policy would have {size(after)} characters, and a role's inline policies have {INLINE_LIMIT}",
-                hint="name prefixes such as app1/* instead of single secrets",
-            )
+        check_size(after)
         lost = self._lost(before, after) if before is not None and replace else ()
         return Change(role=name, policy=policy, before=before, after=after, lost=lost)
 
-    def revoke(self, role: str, patterns: Iterable[Pattern] = (), *, purpose: str | None = None) -> Change:
-        """Plan to take the policy from ``role``, or only ``patterns`` from it, which it must name as they are."""
-        name, policy = role_name(role), policy_name(self._target.environment, purpose)
-        before = self._read(name, policy)
+    def revoke(
+        self,
+        role: str,
+        patterns: Iterable[Pattern] = (),
+        *,
+        purpose: str | None = None,
+        elsewhere: Collection[Pattern] | None = None,
+    ) -> Change:
+        """Plan to take the policy from ``role``, or only ``patterns`` from it, which it must name as they are.
+
+        Those that the role has ``elsewhere``, by KMS grants, it need not name, and with any it need not be there.
+        """
+        name, policy = role_name(role), self._policy(purpose)
+        before = self.read(name, policy)
+        taken = set(patterns)
+        if before is None and elsewhere is not None and taken <= set(elsewhere):
+            return Change(role=name, policy=policy, before=None, after=None)
         if before is None:
             raise NotFoundError(
                 f"the role {name} has no policy {policy}",
                 hint="`dynastash access --role` shows what lets it read, and --purpose names another policy of ours",
             )
-        taken = set(patterns)
         if not taken:
             return Change(role=name, policy=policy, before=before, after=None, lost=tuple(_opened(before)))
         granted = self._granted(before, policy, name)
-        if unknown := sorted(taken - {each for patterns in granted.values() for each in patterns}):
+        named = {each for patterns in granted.values() for each in patterns}
+        if not taken & named and taken <= set(elsewhere or ()):
+            return Change(role=name, policy=policy, before=before, after=before)
+        if unknown := sorted(taken - named - set(elsewhere or ())):
             raise NotFoundError(
                 f"the policy {policy} of the role {name} does not grant {unknown[0]} as such",
                 hint=f"it grants {', '.join(sorted({str(one) for ones in granted.values() for one in ones}))}",
@@ -108,11 +130,7 @@ class Grants:
         """Carry a change out, unless the policy is no longer what it was planned from: :class:`ConflictError`."""
         if change.nothing:
             return
-        if self._read(change.role, change.policy) != change.before:
-            raise ConflictError(
-                f"the policy {change.policy} of the role {change.role} was changed meanwhile; nothing was done",
-                hint="look at it and try again",
-            )
+        self.check(change)
         client = self._clients.get("iam")
         with translated("iam"):
             if change.after is None:
@@ -122,7 +140,24 @@ class Grants:
                     RoleName=change.role, PolicyName=change.policy, PolicyDocument=json.dumps(change.after)
                 )
 
-    def _read(self, role: str, policy: str) -> Json | None:
+    def _policy(self, purpose: str | None) -> str:
+        if purpose == KEY_GRANTS:
+            raise InvalidArgumentError(
+                f"the policy for the purpose {KEY_GRANTS} is written from a role's KMS grants alone",
+                hint="give --kms-grant instead of --purpose, or another purpose; revoke takes it without a purpose",
+            )
+        return policy_name(self._target.environment, purpose)
+
+    def check(self, change: Change) -> None:
+        """Raise :class:`ConflictError` unless the policy still is what ``change`` was planned from."""
+        if self.read(change.role, change.policy) != change.before:
+            raise ConflictError(
+                f"the policy {change.policy} of the role {change.role} was changed meanwhile; nothing was done",
+                hint="look at it and try again",
+            )
+
+    def read(self, role: str, policy: str) -> Json | None:
+        """The inline policy of that name, or None. Raises :class:`NotFoundError` for an unknown role."""
         client = self._clients.get("iam")
         try:
             with translated("iam"):
@@ -133,16 +168,21 @@ class Grants:
         else:
             document: Json = json.loads(found) if isinstance(found, str) else dict(found)
             return document
+        self.role_arn(role)
+        return None
+
+    def role_arn(self, role: str) -> str:
+        """The ARN of the role of that name. Raises :class:`NotFoundError` where there is none."""
+        client = self._clients.get("iam")
         try:
             with translated("iam"):
-                client.get_role(RoleName=role)
+                return str(client.get_role(RoleName=role)["Role"]["Arn"])
         except ServiceError as error:
             if error.code != "NoSuchEntity":
                 raise
             raise NotFoundError(
                 f"the account has no role {role}", hint="aws iam list-roles shows the roles; check the account"
             ) from error
-        return None
 
     def _granted(self, document: Json, policy: str, role: str) -> dict[Access, list[Pattern]]:
         """What a policy of ours grants."""

@@ -10,22 +10,23 @@ import click
 
 from dynastash.cli.asking import agree
 from dynastash.cli.command import Command, OwnOption
+from dynastash.cli.due import SHOWN, due_data, due_of, print_due
 from dynastash.cli.options import PlainText, SecretName, Settings, Usage, common, dry_run, yes
 from dynastash.cli.output import counted, emit, emit_table, say, visible, write_text
-from dynastash.errors import ConfigError, DynastashError
+from dynastash.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dynastash.access.grants import Change
+    from dynastash.access.grants import Change, Wanted
+    from dynastash.access.keygrants import KeyChange
     from dynastash.access.readers import Rights
     from dynastash.aws.clients import Clients
     from dynastash.config import Environment
     from dynastash.models import SecretInfo
     from dynastash.policy.document import Target
     from dynastash.policy.evaluator import Verdict
-    from dynastash.policy.names import Pattern
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_SHOWN: Final = {"allowed": "yes", "denied": "no", "cannot say": "cannot say"}
+_TAKEN: Final = "took the policy {policy} from the role {role}"
 _CHANGED: Final = "changed the policy {policy} of the role {role}"
 _UNSEEN: Final = (
     "service control policies, session policies, VPC endpoints' policies, a resource policy on the table, and the "
@@ -53,6 +54,7 @@ def _patterns(option: str, help_text: str) -> Callable[[_F], _F]:
     examples=(
         "dynastash grant app1-role --read 'app1/*' -e prod",
         "dynastash grant app1-deployer --read 'app1/*' --write app1/db/password -e prod",
+        "dynastash grant app1-role --read app1/db/password --kms-grant -e prod",
     ),
 )
 @click.argument("role")
@@ -60,7 +62,13 @@ def _patterns(option: str, help_text: str) -> Callable[[_F], _F]:
 @_patterns("--write", "May put these, and read them.")
 @_patterns("--write-only", "May put these, and not read them.")
 @_patterns("--rotate", "May rotate, destroy and prune these, put and read them.")
-@click.option("--replace", cls=OwnOption, is_flag=True, help="Instead of what the policy grants already.")
+@click.option(
+    "--kms-grant",
+    cls=OwnOption,
+    is_flag=True,
+    help="Open the key by KMS grants, one for each secret, and not by the policy.",
+)
+@click.option("--replace", cls=OwnOption, is_flag=True, help="Instead of what is granted already.")
 @_purpose
 @dry_run
 @yes
@@ -72,6 +80,7 @@ def grant_command(
     write: tuple[str, ...],
     write_only: tuple[str, ...],
     rotate: tuple[str, ...],
+    kms_grant: bool,
     replace: bool,
     purpose: str | None,
     dry_run: bool,
@@ -81,6 +90,8 @@ def grant_command(
 
     An inline policy of the role, named after the environment. It is shown first, and asked for. What is granted already
     stays; the same command again changes nothing.
+
+    With --kms-grant the policy is for the records alone, and a KMS grant for each secret, named whole, opens the key.
     """
     from dynastash.access.grants import Grants
     from dynastash.policy.document import Access
@@ -89,8 +100,13 @@ def grant_command(
     given = {Access.READ: read, Access.WRITE: write, Access.WRITE_ONLY: write_only, Access.ROTATE: rotate}
     if not any(given.values()):
         raise Usage("what to grant was not said", "give --read, --write, --write-only or --rotate with names: 'app1/*'")
+    if kms_grant and purpose is not None:
+        raise Usage("--kms-grant has a policy of its own", "leave --purpose out")
     wanted = {access: [parse_pattern(text) for text in texts] for access, texts in given.items()}
     environment, clients, target = _opened(settings)
+    if kms_grant:
+        _grant_keys(settings, environment, clients, target, role, wanted, replace=replace, dry_run=dry_run, yes=yes)
+        return
     grants = Grants(clients, target)
     change = grants.grant(role, wanted, purpose=purpose, replace=replace)
     _show(settings, change)
@@ -99,12 +115,47 @@ def grant_command(
         agree(f"attach the policy {change.policy} to the role {change.role}?", yes=yes)
         grants.apply(change)
         applied = True
-    _tell(change, applied, "attached the policy {policy} to the role {role}")
-    due = _due(settings, clients, target, change) if change.lost and not dry_run else []
+    _tell(change, change.nothing, applied, "attached the policy {policy} to the role {role}")
+    due = due_of(settings, clients, target, change.role, change.lost) if change.lost and not dry_run else []
     if settings.output != "table":
-        emit({**_change_data(environment, change, applied), "due": [_due_data(*each) for each in due]}, settings.output)
+        emit(_change_data(environment, change, None, applied, due), settings.output)
     elif due:
-        _print_due(environment, due)
+        print_due(environment, due)
+
+
+def _grant_keys(
+    settings: Settings,
+    environment: Environment,
+    clients: Clients,
+    target: Target,
+    role: str,
+    wanted: Wanted,
+    *,
+    replace: bool,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    from dynastash.access.keygrants import KeyGrants
+    from dynastash.cli import keygrants
+
+    grants = KeyGrants(clients, target)
+    change = grants.grant(role, wanted, replace=replace)
+    _show(settings, change.policy)
+    _write(settings, keygrants.lines(change))
+    applied = False
+    if not change.nothing and not dry_run:
+        agree(keygrants.question(change), yes=yes)
+        grants.apply(change)
+        applied = True
+    if change.nothing or not applied:
+        _tell(change.policy, change.nothing, applied, "")
+    else:
+        say(keygrants.told(change))
+    due = due_of(settings, clients, target, change.policy.role, change.lost) if change.lost and not dry_run else []
+    if settings.output != "table":
+        emit(_change_data(environment, None, change, applied, due), settings.output)
+    elif due:
+        print_due(environment, due)
 
 
 @click.command(
@@ -123,27 +174,48 @@ def revoke_command(
 ) -> None:
     """Take back what `grant` gave to ROLE, or only NAMES of it, and list what is to be rotated now.
 
-    Whoever could read a secret may have kept it: each that the role could read is listed with the command that is due.
+    The policy, and the KMS grants with theirs; with --purpose that policy alone. Whoever could read a secret may have
+    kept it: each that the role could read is listed with the command that is due.
     """
     from dynastash.access.grants import Grants
+    from dynastash.access.keygrants import KeyGrants
+    from dynastash.cli import keygrants
     from dynastash.policy.names import parse_pattern
 
     environment, clients, target = _opened(settings)
-    grants = Grants(clients, target)
-    change = grants.revoke(role, [parse_pattern(name) for name in names], purpose=purpose)
+    grants, key_grants = Grants(clients, target), KeyGrants(clients, target)
+    patterns = [parse_pattern(name) for name in names]
+    keyed = key_grants.revoke(role, patterns) if purpose is None else None
+    if keyed is not None and keyed.unseen is not None:
+        say(f"warning: whether the role has KMS grants cannot be told: {keyed.unseen}")
+    if keyed is not None and keyed.nothing:
+        keyed = None
+    change = grants.revoke(role, patterns, purpose=purpose, elsewhere=None if keyed is None else keyed.names)
     _show(settings, change)
+    if keyed is not None:
+        _show(settings, keyed.policy)
+        _write(settings, keygrants.lines(keyed))
     applied = False
     if not dry_run:
         what = "take back" if change.after is None else "change"
-        agree(f"{what} the policy {change.policy} of the role {change.role}?", yes=yes)
+        questions = [] if change.nothing else [f"{what} the policy {change.policy} of the role {change.role}?"]
+        for question in [*questions, *([] if keyed is None else [keygrants.question(keyed)])]:
+            agree(question, yes=yes)
         grants.apply(change)
+        if not change.nothing:
+            _tell(change, False, True, _TAKEN if change.after is None else _CHANGED)
+        if keyed is not None:
+            key_grants.apply(keyed)
+            say(keygrants.told(keyed))
         applied = True
-    _tell(change, applied, "took the policy {policy} from the role {role}" if change.after is None else _CHANGED)
-    due = _due(settings, clients, target, change)
-    if settings.output != "table":
-        emit({**_change_data(environment, change, applied), "due": [_due_data(*each) for each in due]}, settings.output)
     else:
-        _print_due(environment, due)
+        say("nothing was changed")
+    lost = tuple(dict.fromkeys((*change.lost, *(() if keyed is None else keyed.lost))))
+    due = due_of(settings, clients, target, change.role, lost)
+    if settings.output != "table":
+        emit(_change_data(environment, change, keyed, applied, due), settings.output)
+    else:
+        print_due(environment, due)
 
 
 @click.command(
@@ -224,6 +296,10 @@ def _show(settings: Settings, change: Change) -> None:
     lines: Sequence[str] = after
     if change.before is not None:
         lines = list(difflib.unified_diff(before, after, "now", "then", lineterm="", n=2))
+    _write(settings, lines)
+
+
+def _write(settings: Settings, lines: Sequence[str]) -> None:
     for line in lines:
         if settings.output == "table":
             write_text(visible(line) + "\n")
@@ -231,8 +307,8 @@ def _show(settings: Settings, change: Change) -> None:
             say(line)
 
 
-def _tell(change: Change, applied: bool, done: str) -> None:
-    if change.nothing:
+def _tell(change: Change, nothing: bool, applied: bool, done: str) -> None:
+    if nothing:
         say(f"the role {change.role} has all of that already: nothing was changed")
     elif not applied:
         say("nothing was changed")
@@ -240,62 +316,25 @@ def _tell(change: Change, applied: bool, done: str) -> None:
         say(f"{done.format(policy=change.policy, role=change.role)}; IAM takes some seconds to know it everywhere")
 
 
-def _due(
-    settings: Settings, clients: Clients, target: Target, change: Change
-) -> list[tuple[SecretInfo, Verdict | None]]:
-    """The secrets that the role could read by what it lost, each with whether it still can; None where that is open."""
-    from dynastash.access import account, readers
+def _change_data(
+    environment: Environment,
+    change: Change | None,
+    keyed: KeyChange | None,
+    applied: bool,
+    due: list[tuple[SecretInfo, Verdict | None]],
+) -> dict[str, Any]:
+    from dynastash.cli import keygrants
 
-    try:
-        listed = [info for info in settings.stash().list() if info.state != "destroyed"]
-    except DynastashError as error:
-        say(f"warning: the secrets cannot be listed: {error}")
-        say(f"hint: rotate everything under {', '.join(map(str, change.lost))}")
-        return []
-    lost = [info for info in listed if any(_covers(each, info.name) for each in change.lost)]
-    try:
-        principal = account.one(clients, change.role)
-        keys = readers.keys_of(target, clients)
-    except DynastashError as error:
-        say(f"warning: whether other policies still let the role read cannot be told: {error}")
-        return [(info, None) for info in lost]
-    return [(info, readers.rights(principal, target, keys, info.name).opens) for info in lost]
-
-
-def _covers(pattern: Pattern, name: str) -> bool:
-    return pattern.text == name or (pattern.prefix is not None and name.startswith(pattern.prefix))
-
-
-def _rotate(environment: Environment, info: SecretInfo) -> str:
-    return f"dynastash rotate {info.name} -e {environment.name}" + ("" if info.rotation else " -- PROGRAM")
-
-
-def _print_due(environment: Environment, due: list[tuple[SecretInfo, Verdict | None]]) -> None:
-    for info, still in due:
-        write_text(_rotate(environment, info) + "\n")
-        if still is not None and still.truth is not False:
-            say(f"warning: the role {'can' if still.truth else 'may'} still read {info.name} through another policy")
-    if due:
-        say(f"{counted(len(due), 'secret')} that the role could read: rotate each")
-
-
-def _change_data(environment: Environment, change: Change, applied: bool) -> dict[str, Any]:
+    role = change.role if change is not None else keyed.policy.role if keyed is not None else None
     return {
         "environment": environment.name,
-        "role": change.role,
-        "policy": change.policy,
-        "before": change.before,
-        "after": change.after,
+        "role": role,
+        "policy": None if change is None else change.policy,
+        "before": None if change is None else change.before,
+        "after": None if change is None else change.after,
+        "kms_grants": None if keyed is None else keygrants.data(keyed),
         "applied": applied,
-    }
-
-
-def _due_data(info: SecretInfo, still: Verdict | None) -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "version": info.current,
-        "rotation": info.rotation,
-        "still_readable": None if still is None else _SHOWN[str(still)],
+        "due": [due_data(*each) for each in due],
     }
 
 
@@ -304,7 +343,7 @@ def _simulated(rights: Rights, target: Target, clients: Clients) -> str:
     from dynastash.errors import ServiceError
 
     try:
-        return _SHOWN[str(simulated(rights.principal, target, clients, rights.name))]
+        return SHOWN[str(simulated(rights.principal, target, clients, rights.name))]
     except ServiceError as error:
         return f"no answer ({error.code})"
 
@@ -315,9 +354,9 @@ def _rights_row(label: str, rights: Rights, simulated: str | None) -> tuple[obje
     who = rights.name if label == "name" else f"{rights.principal.kind} {rights.principal.name}"
     return (
         who,
-        _SHOWN[str(rights.opens)],
-        _SHOWN[str(rights.uses[Access.READ])],
-        _SHOWN[str(rights.replaces)],
+        SHOWN[str(rights.opens)],
+        SHOWN[str(rights.uses[Access.READ])],
+        SHOWN[str(rights.replaces)],
         ", ".join(rights.policies),
         simulated,
     )
@@ -329,9 +368,9 @@ def _rights_data(rights: Rights, simulated: str | None) -> dict[str, Any]:
     return {
         "principal": rights.principal.arn,
         "name": rights.name,
-        "opens": _SHOWN[str(rights.opens)],
-        "replaces": _SHOWN[str(rights.replaces)],
-        "uses": {str(access): _SHOWN[str(rights.uses[access])] for access in Access},
+        "opens": SHOWN[str(rights.opens)],
+        "replaces": SHOWN[str(rights.replaces)],
+        "uses": {str(access): SHOWN[str(rights.uses[access])] for access in Access},
         "by": list(rights.policies),
         "simulated": simulated,
     }

@@ -97,6 +97,11 @@ def policy_document(target: Target, wanted: Mapping[Access, Iterable[Pattern]], 
     return {"Version": "2012-10-17", "Statement": statements}
 
 
+def without_keys(document: Mapping[str, Any]) -> Json:
+    """A policy of ours without its statements about keys, for a principal that uses them by grants."""
+    return {**document, "Statement": [each for each in document["Statement"] if not _uses_keys(each)]}
+
+
 def size(document: Mapping[str, Any]) -> int:
     """Characters as IAM counts them: without white space."""
     import json
@@ -195,6 +200,11 @@ def _administering(target: Target) -> list[Json]:
             {},
         ),
     ]
+
+
+def _uses_keys(statement: Json) -> bool:
+    actions = statement["Action"]
+    return all(each.startswith("kms:") for each in ([actions] if isinstance(actions, str) else actions))
 
 
 def _leading_keys(patterns: list[Pattern]) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,9 @@ def test_wrong_words(cli: Cli) -> None:
         (["access", "--role", "nobody-at-all"], 3),
         (["grant", "r"], 2),
         (["grant", "r", "--read", "app1*"], 2),
+        (["grant", "r", "--read", "app1/db", "--kms-grant", "--purpose", "x"], 2),
+        (["grant", "r", "--read", "app1/*", "--kms-grant"], 2),
+        (["grant", "nobody-at-all", "--read", "app1/db", "--kms-grant"], 3),
         (["access"], 2),
         (["access", "x", "--role", "y"], 2),
         (["access", "x", "-e", "local"], 2),
@@ -155,3 +159,43 @@ def test_iam_itself_is_asked(cli: Cli, engine: Engine, role: str) -> None:
     found = json.loads(cli.ok("access", "app1/db", "--simulate", "-o", "json").text)["access"]
     (mine,) = [each for each in found if each["principal"].endswith(role)]
     assert mine["simulated"] in ("yes", "no") if engine.name == "ministack" else "no answer" in mine["simulated"]
+
+
+def kms_grants(engine: Engine, role: str) -> list[dict[str, Any]]:
+    found = engine.client("kms").list_grants(KeyId=os.environ["DYNASTASH_KEY"], Limit=100)["Grants"]
+    return [each for each in found if each["GranteePrincipal"].endswith(f"/{role}")]
+
+
+def test_from_a_kms_grant_to_its_revocation(cli: Cli, engine: Engine, role: str) -> None:
+    """Shown, made once, counted by `access`, and revoked beside the policy, each secret with what is due."""
+    for name in ("app1/db", "app1/token", "app2/db"):
+        cli.ok("put", name, given=b"x")
+    grant = ("grant", role, "--read", "app1/db", "--write", "app1/token", "--kms-grant")
+    done = cli.ok(*grant, "--dry-run")
+    assert "+ KMS grant to read app1/db: Decrypt on arn:" in done.text and '"kms:' not in done.text
+    assert "nothing was changed" in done.err and kms_grants(engine, role) == [] == policies(engine, role)
+    done = cli(*grant)
+    assert done.code == 2 and "--yes" in done.err and kms_grants(engine, role) == []
+
+    done = cli.ok(*grant, "--yes")
+    assert f"made 2 KMS grants and attached the policy dynastash-prod-kms-grant, for the role {role}" in done.err
+    assert "5 minutes" in done.err
+    data = json.loads(cli.ok(*grant, "--yes", "-o", "json").text)
+    assert (data["applied"], data["policy"], data["kms_grants"]["made"]) == (False, None, [])
+    assert {each["id"] for each in data["kms_grants"]["kept"]} == {each["GrantId"] for each in kms_grants(engine, role)}
+    found = who(cli, "app1/db")[role]
+    assert (found["opens"], found["uses"]["write"]) == ("yes", "no") and found["by"][0].startswith("grant ")
+    assert who(cli, "app1/token")[role]["uses"]["write"] == "yes" and role not in who(cli, "app2/db")
+
+    cli.ok("grant", role, "--read", "app2/*", "--yes")
+    done = cli.ok("revoke", role, "app1/token", "--yes")
+    assert "revoked 1 KMS grant and changed the policy dynastash-prod-kms-grant" in done.err
+    assert done.text.endswith("dynastash rotate app1/token -e prod -- PROGRAM\n")
+    assert sorted(policies(engine, role)) == ["dynastash-prod", "dynastash-prod-kms-grant"]
+    data = json.loads(cli.ok("revoke", role, "--yes", "-o", "json").text)
+    assert [each["name"] for each in data["kms_grants"]["revoked"]] == ["app1/db"] and data[
+        "policy"
+    ] == "dynastash-prod"
+    assert [(each["name"], each["still_readable"]) for each in data["due"]] == [("app1/db", "no"), ("app2/db", "no")]
+    assert kms_grants(engine, role) == [] == policies(engine, role)
+    assert cli("revoke", role, "--yes").code == 3

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,13 +15,11 @@ from dynastash.access.account import Principal
 from dynastash.access.grants import Grants, role_name
 from dynastash.access.readers import Key
 from dynastash.errors import ConflictError, InvalidArgumentError, NotFoundError
-from dynastash.policy.document import Access, Target, policy_document
+from dynastash.policy.document import Access, policy_document
 from dynastash.policy.evaluator import Verdict
 from dynastash.policy.names import Pattern, parse_pattern
+from tests.unit.access_kit import ACCOUNT, KEY, TARGET, Iam, wanted
 
-ACCOUNT = "111122223333"
-KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-TARGET = Target(environment="prod", table=f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/dynastash-prod", key=KEY)
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/app1-role"
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 DELEGATING = {
@@ -136,39 +132,6 @@ def test_strangers_are_named() -> None:
 # The account's principals
 
 
-class Iam:
-    """IAM with roles and their inline policies in memory."""
-
-    def __init__(self, **roles: dict[str, Any]) -> None:
-        self.roles = roles
-        self.calls: list[str] = []
-
-    def get(self, service: str) -> Iam:
-        assert service == "iam"
-        return self
-
-    def _refuse(self, operation: str) -> ClientError:
-        return ClientError({"Error": {"Code": "NoSuchEntity", "Message": "not found"}}, operation)
-
-    def get_role(self, **asked: str) -> None:
-        if asked["RoleName"] not in self.roles:
-            raise self._refuse("GetRole")
-
-    def get_role_policy(self, **asked: str) -> dict[str, Any]:
-        found = self.roles.get(asked["RoleName"], {}).get(asked["PolicyName"])
-        if found is None:
-            raise self._refuse("GetRolePolicy")
-        return {"PolicyDocument": copy.deepcopy(found)}
-
-    def put_role_policy(self, **asked: str) -> None:
-        self.calls.append("put")
-        self.roles[asked["RoleName"]][asked["PolicyName"]] = json.loads(asked["PolicyDocument"])
-
-    def delete_role_policy(self, **asked: str) -> None:
-        self.calls.append("delete")
-        del self.roles[asked["RoleName"]][asked["PolicyName"]]
-
-
 def test_groups_managed_policies_and_boundaries_belong_to_a_principal() -> None:
     """All that speaks for it, and the names of what IAM did not give."""
     described = {
@@ -189,10 +152,6 @@ def test_groups_managed_policies_and_boundaries_belong_to_a_principal() -> None:
 
 
 # Grants
-
-
-def wanted(**names: list[str]) -> dict[Access, list[Pattern]]:
-    return {Access(access.replace("_", "-")): [parse_pattern(name) for name in ones] for access, ones in names.items()}
 
 
 def test_granting_adds_and_does_not_repeat() -> None:
