@@ -94,7 +94,7 @@ def namespace_of(name: str) -> str:
 
 
 def _dotted(name: str) -> bool:
-    return any(segment in (".", "..") for segment in name.split("/"))
+    return "/." in name and any(segment in (".", "..") for segment in name.split("/"))
 
 
 def _shown(given: object) -> str:
