@@ -14,13 +14,19 @@ __all__ = ["clean_environment", "ddblocal", "interruptible", "live", "ministack"
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> Iterator[None]:
-    """Ctrl-C reaches the programs that tests start, also where the tests run in the background.
+    """Signals reach the programs that tests start, also where the tests run in the background or under nohup.
 
-    A shell that is not interactive starts background jobs with SIGINT ignored, and children inherit that.
+    A shell that is not interactive starts background jobs with SIGINT and SIGQUIT ignored, nohup ignores SIGHUP, and
+    children inherit that: a test that presses Ctrl-C would wait for ever.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    usual = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGQUIT: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    ignored = [number for number in usual if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, usual[number])
     yield
-    if before is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, before)
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
