@@ -10,8 +10,7 @@ from dynastash.cache.entries import Key
 from dynastash.errors import DynastashError, StoreError
 from dynastash.models import Secret, Stage
 from dynastash.references import Reference
-from dynastash.stash import views
-from dynastash.stash.resolving import advised, select
+from dynastash.stash.resolving import advised, refuse_part, select
 
 
 def resolved(engine: Engine, references: Sequence[Reference], read: Batch) -> Asking[dict[Reference, Secret]]:
@@ -38,10 +37,7 @@ def resolved(engine: Engine, references: Sequence[Reference], read: Batch) -> As
             raise
         except DynastashError as error:
             failures[str(reference)] = advised(reference, error)
-    if failures and len(wanted) == 1:
-        raise failures.popitem()[1]
-    if failures:
-        raise views.partial(failures, len(wanted))
+    refuse_part(failures, len(wanted))
     return secrets
 
 

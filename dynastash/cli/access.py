@@ -13,7 +13,6 @@ from dynastash.cli.command import Command, OwnOption
 from dynastash.cli.due import SHOWN, due_data, due_of, print_due
 from dynastash.cli.options import PlainText, SecretName, Settings, Usage, common, dry_run, yes
 from dynastash.cli.output import counted, emit, emit_table, say, visible, write_text
-from dynastash.errors import ConfigError
 
 if TYPE_CHECKING:
     from dynastash.access.grants import Change, Wanted
@@ -275,12 +274,7 @@ def _opened(settings: Settings) -> tuple[Environment, Clients, Target]:
     from dynastash.access.target import find
     from dynastash.aws.clients import Clients
 
-    environment = settings.environment()
-    if environment.store != "dynamodb":
-        raise ConfigError(
-            f"the environment {environment.name} is on this machine: its files' owner may read it, and nobody else",
-            hint="name one on AWS with -e",
-        )
+    environment = settings.environment_on_aws("its files' owner may read it, and nobody else")
     clients = Clients(environment.aws)
     return environment, clients, find(environment, clients)
 

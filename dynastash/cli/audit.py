@@ -104,7 +104,7 @@ def audit_command(
     """
     if check and (principal or kinds or refused or summary):
         raise click.UsageError("--check takes all events: leave out --principal, --kind, --refused and --summary")
-    environment = _environment(settings)
+    environment = settings.environment_on_aws("nobody records who opens its secrets")
     if since is None and not files:
         since = datetime.now(UTC) - (_CHECKED_BACK if check else _LOOKED_BACK)
     from dynastash.audit import Filter, Kind
@@ -138,18 +138,6 @@ def audit_command(
             f"{counted(len(unread), 'file')} could not be read, or not to the end",
             hint="what is shown is incomplete: fetch the files anew",
         )
-
-
-def _environment(settings: Settings) -> Environment:
-    from dynastash.errors import ConfigError
-
-    environment = settings.environment()
-    if environment.store != "dynamodb":
-        raise ConfigError(
-            f"the environment {environment.name} is on this machine: nobody records who opens its secrets",
-            hint="name one on AWS with -e",
-        )
-    return environment
 
 
 def _events(

@@ -110,19 +110,13 @@ def deploy_command(
 
 def _environment(settings: Settings, name: str | None) -> Environment:
     """The environment to deploy; one on this machine has nothing to deploy."""
-    from dynastash.errors import ConfigError
-
     if name is not None:
         if settings.env not in (None, name):
             raise click.UsageError(f"two environments are named: {settings.env} and {name}")
         settings.env = name
-    environment = settings.environment()
-    if environment.store != "dynamodb":
-        raise ConfigError(
-            f"the environment {environment.name} is on this machine: there is nothing to deploy",
-            hint="name one on AWS, for example `dynastash deploy dev`",
-        )
-    return environment
+    return settings.environment_on_aws(
+        "there is nothing to deploy", hint="name one on AWS, for example `dynastash deploy dev`"
+    )
 
 
 def _show(plan: Plan, output: str) -> None:

@@ -100,14 +100,9 @@ def _target(settings: Settings, account: str | None, context_keys: Sequence[str]
     from dynastash.access.offline import derive
     from dynastash.access.target import find
     from dynastash.aws.clients import Clients
-    from dynastash.errors import ConfigError, CredentialsError, ServiceError
+    from dynastash.errors import CredentialsError, ServiceError
 
-    environment = settings.environment()
-    if environment.store != "dynamodb":
-        raise ConfigError(
-            f"the environment {environment.name} is on this machine: IAM has no say in it",
-            hint="name one on AWS with -e",
-        )
+    environment = settings.environment_on_aws("IAM has no say in it")
     clients = Clients(environment.aws)
     try:
         target = derive(environment, clients.region, account) if account else find(environment, clients)

@@ -46,6 +46,15 @@ class Settings:
             self._chosen = replace(self._chosen, aws=replace(self._chosen.aws, ask_mfa=mfa_code))
         return self._chosen
 
+    def environment_on_aws(self, otherwise: str, *, hint: str = "name one on AWS with -e") -> Environment:
+        """The same for what only AWS has; ``otherwise`` says how it is on this machine. Raises :class:`ConfigError`."""
+        environment = self.environment()
+        if environment.store != "dynamodb":
+            from dynastash.errors import ConfigError
+
+            raise ConfigError(f"the environment {environment.name} is on this machine: {otherwise}", hint=hint)
+        return environment
+
     def advice(self, hint: str | None) -> str | None:
         """``hint`` with its commands as they must be typed here, and a word on a name that is defined nowhere."""
         if hint is None or self._chosen is None:

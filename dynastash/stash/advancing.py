@@ -7,14 +7,13 @@ between count as destroyed from now on, and the highest of them stands there as 
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 from dynastash.crypto import attributes, records
 from dynastash.errors import ConflictError, SecretNotFoundError
 from dynastash.frozen import replace
 from dynastash.models import Head, Item, State
-from dynastash.stash.changes import Changes
+from dynastash.stash.changes import Changes, void
 from dynastash.stash.reader import Reader, no_secret
 
 if TYPE_CHECKING:
@@ -57,15 +56,7 @@ def advance(reader: Reader, changes: Changes, name: str, number: int) -> Head:
 
 
 def _tombstone(name: str, number: int, now: int, author: str) -> Item:
-    never: Item = {
-        "name": records.text(name),
-        "record": records.text(records.version_key(number)),
-        "format": records.number(records.FORMAT),
-        "version": records.number(number),
-        "id": records.blob(secrets.token_bytes(records.MAX_ID_BYTES)),
-        "created_at": records.number(now),
-        "created_by": records.text(author),
-    }
+    never = void(name, number, now, created_by=author)
     return records.encode_tombstone(never, destroyed_ms=now, destroyed_by=author, ttl=None)
 
 

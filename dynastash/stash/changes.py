@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -100,3 +101,16 @@ class Changes:
 
 class _LostRace(Exception):
     """Another writer changed the head between our read and our commit."""
+
+
+def void(name: str, number: int, now: int, *, created_by: str) -> Item:
+    """What a tombstone is made of for a version of which nothing is known: it was never there, or is ruined."""
+    return {
+        "name": records.text(name),
+        "record": records.text(records.version_key(number)),
+        "format": records.number(records.FORMAT),
+        "version": records.number(number),
+        "id": records.blob(os.urandom(records.MAX_ID_BYTES)),
+        "created_at": records.number(now),
+        "created_by": records.text(created_by),
+    }

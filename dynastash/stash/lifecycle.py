@@ -6,7 +6,6 @@ never used again. *Prune* erases old versions and their tombstones, and the head
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import takewhile
@@ -17,7 +16,7 @@ from dynastash.errors import ConflictError, FormatError, InvalidArgumentError, V
 from dynastash.frozen import replace
 from dynastash.models import Head, Item, State, from_seconds
 from dynastash.stash import batches
-from dynastash.stash.changes import Changes
+from dynastash.stash.changes import Changes, void
 from dynastash.stash.reader import Inconsistent, Reader, Snapshot, no_secret, refuse_destroyed
 from dynastash.stash.writer import require_no_pending, require_version
 from dynastash.stores.base import RecordKey
@@ -286,15 +285,7 @@ class Lifecycle:
             )
         except FormatError:
             # Ruined beyond what a tombstone keeps, and erased like any other: nothing of it is believed.
-            ruin: Item = {
-                "name": records.text(name),
-                "record": records.text(records.version_key(number)),
-                "format": records.number(records.FORMAT),
-                "version": records.number(number),
-                "id": records.blob(os.urandom(records.MAX_ID_BYTES)),
-                "created_at": records.number(now),
-                "created_by": records.text("unknown: the record was damaged"),
-            }
+            ruin = void(name, number, now, created_by="unknown: the record was damaged")
             return records.encode_tombstone(ruin, destroyed_ms=now, destroyed_by=author, ttl=ttl)
 
     def _begin(self, name: str) -> tuple[Snapshot, str]:

@@ -32,11 +32,16 @@ def resolve(reader: Reader, references: Iterable[Reference]) -> dict[Reference, 
             secrets[reference] = select(views.secret(reader.usable(found)), reference.field)
         except DynastashError as error:
             failures[str(reference)] = advised(reference, error)
-    if failures and len(wanted) == 1:
+    refuse_part(failures, len(wanted))
+    return secrets
+
+
+def refuse_part(failures: dict[str, DynastashError], asked: int) -> None:
+    """Raise :class:`PartialError` where some of the references ``asked`` for failed: the failure itself of only one."""
+    if failures and asked == 1:
         raise failures.popitem()[1]
     if failures:
-        raise views.partial(failures, len(wanted))
-    return secrets
+        raise views.partial(failures, asked)
 
 
 def select(secret: Secret, field: str | None) -> Secret:
