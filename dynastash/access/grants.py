@@ -115,8 +115,6 @@ class Grants:
             return Change(role=name, policy=policy, before=before, after=None, lost=tuple(_opened(before)))
         granted = self._granted(before, policy, name)
         named = {each for patterns in granted.values() for each in patterns}
-        if not taken & named and taken <= set(elsewhere or ()):
-            return Change(role=name, policy=policy, before=before, after=before)
         if unknown := sorted(taken - named - set(elsewhere or ())):
             raise NotFoundError(
                 f"the policy {policy} of the role {name} does not grant {unknown[0]} as such",

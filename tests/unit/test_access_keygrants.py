@@ -189,6 +189,15 @@ def test_revoking() -> None:
     assert it.revoke("app1").nothing
 
 
+def test_revoking_a_name_that_no_grant_is_for_leaves_the_policy_alone() -> None:
+    """Even one that lags behind the grants: the name is another policy's."""
+    account = Account(app1={})
+    give(account, read=["app1/db"])
+    account.iam.roles["app1"][POLICY] = policy_document(TARGET, wanted(read=["app9/*"]))
+    assert grants(account).revoke("app1", [Pattern("app2/db")]).nothing
+    assert not grants(account).revoke("app1", [Pattern("app1/db")]).nothing
+
+
 def test_replacing_revokes_what_is_not_named() -> None:
     """After the new grants are made."""
     account = Account(app1={})
