@@ -25,7 +25,7 @@ class Watch:
 
     def __init__(self, stash: Stash, asked: Request, found: list[Assigned]) -> None:
         self._stash, self._asked = stash, asked
-        self._has = _values(found)
+        self._has = self._had = _values(found)
         self._heads: dict[str, Item] | None = None
 
     def poll(self) -> list[Assigned] | None:
@@ -42,8 +42,12 @@ class Watch:
         values = _values(found)
         if values == self._has:
             return None
-        self._has = values
+        self._had, self._has = self._has, values
         return found
+
+    def refused(self) -> None:
+        """What :meth:`poll` has just returned could not be handed over: it is new until it can, or is no more."""
+        self._has, self._heads = self._had, None
 
     def _read(self) -> dict[str, Item]:
         from dynastash.crypto import records
@@ -85,15 +89,29 @@ class Watcher:
             try:
                 found = self._watch.poll()
                 if found is not None and not self._stopped.is_set():
-                    self._changed(found)
-            except DynastashError as error:
+                    self._hand_over(found)
+            except Exception as error:
                 if not self._failing:
                     self._failing = True
-                    self._complain(error)
+                    self._complain(error if isinstance(error, DynastashError) else _unexpected(error))
             else:
                 if self._failing:
                     self._failing = False
                     self._complain(None)
+
+    def _hand_over(self, found: list[Assigned]) -> None:
+        try:
+            self._changed(found)
+        except BaseException:
+            self._watch.refused()
+            raise
+
+
+def _unexpected(error: Exception) -> DynastashError:
+    """Without the exception's text, which could quote a value."""
+    return DynastashError(
+        f"unexpected {type(error).__name__}; this is a defect of dynastash", hint="please report it with this line"
+    )
 
 
 def _values(found: list[Assigned]) -> dict[str, object]:
