@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.recording import RECORD, TRANSPORT, Recorded, predictable
+from tests.cli.recording import RECORD, TRANSPORT, Recorded, outcome, predictable
 from tests.cli.runner import Cli, on_aws
 
 
@@ -31,3 +31,9 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixture
         monkeypatch.setenv(variable, text)
     monkeypatch.chdir(cwd)
     return made
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Where the suite is recorded, how each test ended is too."""
+    if directory := os.environ.get(RECORD):
+        outcome(report, Path(directory))

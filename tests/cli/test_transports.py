@@ -11,6 +11,7 @@ import pytest
 
 from dynastash.aws.base import AwsSettings
 from dynastash.aws.choose import choose
+from tests.cli.recording import main
 from tests.cli.runner import Cli, on_aws
 from tests.cli.test_transcripts import TRANSCRIPTS, replayed
 from tests.engines.engine import Engine
@@ -62,6 +63,11 @@ def test_a_transcript_is_the_same_under_both(replay: Replay, path: Path) -> None
     assert "TABLE" in boto, "it did not run on AWS"
     difference = "\n".join(difflib.unified_diff(boto.splitlines(), direct.splitlines(), "boto", "direct", lineterm=""))
     assert not difference, difference
+
+
+def test_what_the_suite_runs_is_the_same_under_both(capsys: pytest.CaptureFixture[str]) -> None:
+    """Here what ``put`` does, in some 20 s of processor time; ``make test-transports`` takes the whole suite."""
+    assert main(["tests/cli/test_put.py"]) == 0, capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
