@@ -32,11 +32,16 @@ class ThreadedFlight:
         self._closed = False
 
     def send(self, ticket: int, operation: Operation, request: Mapping[str, Any]) -> None:
-        """Start a call."""
+        """Start a call, or make it at once where no thread can be started."""
         self._under_way += 1
         if self._threads < min(self._under_way, CONNECTIONS):
-            self._threads += 1
-            threading.Thread(target=self._work, name="dynastash-aws", daemon=True).start()
+            try:
+                threading.Thread(target=self._work, name="dynastash-aws", daemon=True).start()
+                self._threads += 1
+            except RuntimeError:  # too many threads: those that there are have to do
+                if not self._threads:
+                    self._carry_out(ticket, operation, request)
+                    return
         self._jobs.put((ticket, operation, request))
 
     def wait(self, timeout: float | None) -> list[tuple[int, dict[str, Any] | Exception]]:
@@ -59,13 +64,14 @@ class ThreadedFlight:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            ticket, operation, request = job
-            if self._closed:
-                continue
-            try:
-                self._ended.put((ticket, self._call(operation, request)))
-            except Exception as error:
-                self._ended.put((ticket, error))
+            if not self._closed:
+                self._carry_out(*job)
+
+    def _carry_out(self, ticket: int, operation: Operation, request: Mapping[str, Any]) -> None:
+        try:
+            self._ended.put((ticket, self._call(operation, request)))
+        except Exception as error:
+            self._ended.put((ticket, error))
 
 
 if TYPE_CHECKING:

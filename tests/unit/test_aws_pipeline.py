@@ -236,3 +236,22 @@ class TestMany:
 
         assert list(carry_out_many([], Grounded(None), SystemClock(), Window(2))) == []
         assert list(carry_out_many([None, None], Grounded(None), SystemClock(), Window(2))) == [None, None]
+
+
+@pytest.mark.parametrize("room", [0, 1])
+def test_where_no_thread_can_be_started_all_is_done_all_the_same(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the threads that there are, or by the caller's."""
+    start, started = threading.Thread.start, count()
+
+    def full(thread: threading.Thread) -> None:
+        if next(started) >= room:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    transport = Made(lambda number, _: rejected(DECRYPT, "AccessDeniedException") if number == 3 else number)
+    works = [asking(number) for number in range(6)]
+    results = list(carry_out_many(works, transport, FakeClock(), Window(4)))
+    assert [result for result in results if isinstance(result, int)] == [0, 1, 2, 4, 5]
+    assert isinstance(results[3], KeyProviderError)
+    assert transport.most == 1
