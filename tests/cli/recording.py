@@ -89,6 +89,7 @@ class Recorded(Cli):
         # What programs inherit, and how much of it; and what a process of its own has drawn at random.
         text = re.sub(r"(?<='DYNASTASH_TRANSPORT', b')(boto|direct)|\d+(?= bytes in \d+ variables)", "N", text)
         text = re.sub(r"\b(?=\w*[A-Z])(?=\w*[a-z])(?=\w*\d)[A-Za-z0-9]{40}\b", "PASSWORD", text)
+        text = re.sub(r"(?<=in process )\d+", "N", text)
         text = re.sub(r"(?m)^import time:.*\n?", "", text)  # the modules are each transport's own
         return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|\d+\.\d+ ?m?s\b", "N", text)
 
