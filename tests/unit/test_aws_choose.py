@@ -178,7 +178,17 @@ def test_every_variable_of_botocores_settings_is_understood_or_left_to_it() -> N
         (FILE, "", ("direct", "credentials from the AWS profile")),
         ("[default]\noutput = json\ncli_pager =\n", FILE, ("direct", "credentials from the AWS profile")),
         (FILE + "role_arn = arn:aws:iam::123456789012:role/x\n", "", ("direct", "credentials from boto3 (a role)")),
-        (FILE + "sso_session = x\n", "", ("direct", "credentials from boto3 (SSO)")),
+        (
+            FILE + "sso_session = x\n[sso-session x]\nsso_start_url = y\nsso_region = z\n",
+            "",
+            ("direct", "credentials from boto3 (SSO)"),
+        ),
+        (FILE + "sso_session = x\n", "", ("boto", "the AWS profile's sso_session is missing or incomplete")),
+        (
+            FILE + "sso_session = x\n[sso-session x]\nsso_region = z\n",
+            "",
+            ("boto", "the AWS profile's sso_session is missing or incomplete"),
+        ),
         (
             FILE,
             "[default]\ncredential_process = x\n",
@@ -187,7 +197,7 @@ def test_every_variable_of_botocores_settings_is_understood_or_left_to_it() -> N
         (FILE + "login_session = x\n", "", ("direct", "credentials from boto3 (an AWS login)")),
         (FILE + "web_identity_token_file = x\nrole_arn = y\n", "", ("direct", "credentials from boto3 (a role)")),
         (FILE + "sso_session =\n  a = b\n", "", ("boto", "the AWS profile sets sso_session")),
-        (FILE + "sso_session = x\nuse_fips_endpoint = true\n", "", ("boto", "use_fips_endpoint is set")),
+        (FILE + "credential_process = x\nuse_fips_endpoint = true\n", "", ("boto", "use_fips_endpoint is set")),
         (FILE + "use_fips_endpoint = true\n", "", ("boto", "use_fips_endpoint is set")),
         (FILE + "unheard_of = 1\n", "", ("boto", "the AWS profile sets unheard_of")),
         (FILE + "region = x\n", "", ("boto", "~/.aws/config has an uncommon line")),

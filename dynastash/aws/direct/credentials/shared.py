@@ -63,6 +63,9 @@ _BOTOS: Final = {
 }
 """Settings that concern the credentials alone, and that only botocore understands, with what they stand for."""
 
+_LOGIN: Final = frozenset(("sso_region", "sso_start_url"))
+"""What the section of an SSO session has to have."""
+
 
 class Profile:
     """One profile: ``settings`` as both files have them together, and where keys stand in which."""
@@ -112,9 +115,15 @@ def load(name: str | None, variables: Mapping[str, str]) -> Profile:
 
     Raises :class:`HandOver` for a name that neither file has, and for whatever is out of the ordinary in either.
     """
-    configured = profiles(read(variables.get("AWS_CONFIG_FILE", "~/.aws/config"), variables))
+    sections = read(variables.get("AWS_CONFIG_FILE", "~/.aws/config"), variables)
+    configured = profiles(sections)
     credentials = read(variables.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), variables)
     chosen = name or "default"
     if name is not None and name not in configured and name not in credentials:
         raise HandOver(f"there is no AWS profile {name}", fault=True)
-    return Profile(configured.get(chosen, {}), credentials.get(chosen, {}))
+    profile = Profile(configured.get(chosen, {}), credentials.get(chosen, {}))
+    # botocore makes no client for such a profile, whatever keys there are.
+    login = profile.settings.get("sso_session")
+    if login is not None and not sections.get(f"sso-session {login}", {}).keys() >= _LOGIN:
+        raise HandOver("the AWS profile's sso_session is missing or incomplete", fault=True)
+    return profile
