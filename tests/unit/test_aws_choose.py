@@ -20,6 +20,7 @@ from dynastash.aws.choose import choose
 from dynastash.aws.direct import plan as planning
 from dynastash.aws.instrumented import instrumented
 from dynastash.errors import ConfigError
+from tests import oracle
 
 KEYS = {"AWS_ACCESS_KEY_ID": "key-env", "AWS_SECRET_ACCESS_KEY": "made-up-env"}
 PLAIN = {**KEYS, "AWS_REGION": "eu-west-1"}
@@ -315,3 +316,37 @@ def test_choosing_direct_loads_nothing_of_botocore(home: Path) -> None:
         [sys.executable, "-c", program], env={"HOME": str(home)}, capture_output=True, text=True, check=True
     )
     assert seen.stdout == "[]\n"
+
+
+def _section(name: str, **settings: str) -> str:
+    lines = "".join(f"{setting} = {value}\n" for setting, value in settings.items())
+    return f"[{name}]\naws_access_key_id = key-{name.split()[-1]}\naws_secret_access_key = made-up\n{lines}"
+
+
+def _chosen(home: Path, config: str, credentials: str, **variables: str) -> tuple[str, str, str | None]:
+    """The Region, access key and session token, of which boto3 says the same."""
+    (home / ".aws" / "config").write_text(config)
+    (home / ".aws" / "credentials").write_text(credentials)
+    surroundings = {"HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true", **variables}
+    plan = choose(AwsSettings(), surroundings).plan
+    assert plan is not None
+    held, answer = plan.source.get(), oracle.ask(AwsSettings(), surroundings)
+    assert (plan.region, held.access_key, held.token) == (answer.region, answer.access_key, answer.token)
+    return plan.region, held.access_key, held.token
+
+
+def test_the_credentials_file_goes_before_the_configuration_file(home: Path) -> None:
+    config = _section("default", region="eu-west-1", aws_session_token="config")
+    credentials = _section("default", region="eu-west-2", aws_session_token="credentials")
+    assert _chosen(home, config, credentials) == ("eu-west-2", "key-default", "credentials")
+
+
+def test_the_older_name_of_the_session_token_goes_before_the_newer(home: Path) -> None:
+    credentials = _section("default", region="eu-west-1", aws_session_token="newer", aws_security_token="older")
+    assert _chosen(home, "", credentials) == ("eu-west-1", "key-default", "older")
+
+
+def test_the_older_variable_of_the_profile_goes_before_the_newer(home: Path) -> None:
+    config = _section("profile newer", region="eu-west-1") + _section("profile older", region="eu-west-2")
+    chosen = _chosen(home, config, "", AWS_PROFILE="newer", AWS_DEFAULT_PROFILE="older")
+    assert chosen == ("eu-west-2", "key-older", None)
