@@ -56,6 +56,10 @@ class Terminal:
         while self.seen.count(text) < times:
             assert self._read(), f"it ended without showing {text!r}: {self.seen!r}"
 
+    def in_front(self) -> int:
+        """The process group that the keyboard reaches now."""
+        return os.tcgetpgrp(self._ours)
+
     def insist(self, key: bytes) -> tuple[int, bytes]:
         """Press ``key`` until that ends the program.
 

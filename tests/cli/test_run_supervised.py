@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,13 +117,16 @@ def test_the_keyboard_reaches_the_program_once(stocked: Cli, way: list[str]) -> 
     program = f"{sys.executable} -m dynastash run --prefix app1/ {' '.join(way)} -- {sys.executable} signals.py"
     with Terminal(["bash", "-c", f"set -m; {program}; echo STOPPED; fg; echo CODE $?"], **_at(stocked)) as terminal:
         terminal.expect(b"READY")
+        job = terminal.in_front()
         terminal.type(b"\x03")
         terminal.expect(b"SIGINT")
         terminal.type(b"\x1c")
         terminal.expect(b"SIGQUIT")
         terminal.type(b"\x1a")
         terminal.expect(b"STOPPED")
-        terminal.expect(b"signals.py")  # fg says what goes on
+        terminal.expect(b"signals.py")  # fg says what goes on, and then gives it the terminal
+        while terminal.in_front() != job:
+            time.sleep(0.01)
         terminal.type(b"\x03")
         terminal.expect(b"SIGINT", times=2)
         for pid in _children(terminal.process.pid):

@@ -55,7 +55,7 @@ class Way:
     def transport(self, url: str, *, bundle: Path | None = None, seconds: float = 10.0) -> Transport:
         """A transport to ``url`` that trusts ``bundle`` and waits ``seconds`` for anything."""
         if self.name == "boto":
-            self._monkeypatch.setattr(boto._config, "__defaults__", (seconds, seconds))
+            self._monkeypatch.setattr(boto.client_config, "__defaults__", (seconds, seconds))
             if bundle:
                 self._monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
             return BotoTransport(self._session, endpoint_url=url)

@@ -152,9 +152,9 @@ def _version(item: Item, keys: KeyProvider, known: frozenset[bytes]) -> object:
 
 def impatient(transport: BotoTransport, seconds: float) -> BotoTransport:
     """``transport`` with clients that wait for so long only."""
-    config = boto._config
+    config = boto.client_config
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boto, "_config", lambda *_: config(4.0, seconds))
+        patch.setattr(boto, "client_config", lambda *_: config(4.0, seconds))
         for service in ("dynamodb", "kms"):
             transport._client(service)
     return transport
