@@ -202,7 +202,9 @@ def test_on_dynamodb(operation: str, how: str, crasher: Crasher, request: pytest
 
     empty = operation == "import"
     reference = site.place(empty=empty)
-    states = _reference(operation, store_on(reference.table), KmsKeys(site.kms.transport, site.key), site.backup)
+    states = _reference(
+        operation, store_on(reference.table), KmsKeys(site.kms.transport, site.key, concurrency=1), site.backup
+    )
     reached, step, killed = set(), 0, True
     backup = request.getfixturevalue("tmp_path") / "backup"
     backup.write_bytes(site.backup)
