@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.engines.fixtures import clean_environment, ddblocal, live, ministack, moto
 
-__all__ = ["clean_environment", "ddblocal", "interruptible", "live", "ministack", "moto"]
+__all__ = ["clean_environment", "ddblocal", "interruptible", "live", "ministack", "moto", "unprivileged", "unraisable"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,3 +35,36 @@ def interruptible() -> Iterator[None]:
     yield
     for number in ignored:
         signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unraisable() -> None:
+    """What a finalizer raises is no test's failure: SDK and emulators leave sockets to the garbage collector.
+
+    The runner's own plugin for them is off: it turns them into warnings, and its filter against these can be half set
+    up when another thread saves and restores the filters at that moment. It stays so to the end of the process, where
+    the last of them are collected.
+    """
+    sys.unraisablehook = lambda _: None
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A directory of its own, while permissions count: they mean nothing to root, who is nobody meanwhile.
+
+    Not below the runner's directory, which only its owner may enter: opening that would change it under other tests.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="dynastash-test-")).resolve()
+    root = os.geteuid() == 0
+    try:
+        if root:
+            closed = [parent for parent in directory.parents if parent.stat().st_mode & 0o001 == 0]
+            if closed:
+                pytest.skip(f"nobody but root may enter {closed[0]}; set TMPDIR to a directory that everybody may")
+            os.chown(directory, 65534, 65534)
+            os.seteuid(65534)
+        yield directory
+    finally:
+        if root:
+            os.seteuid(0)
+        shutil.rmtree(directory)

@@ -8,7 +8,7 @@ import resource
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -441,31 +441,11 @@ class _no_file_beyond:  # noqa: N801
         signal.signal(signal.SIGXFSZ, self._handler)
 
 
-@pytest.fixture
-def unprivileged(tmp_path: Path) -> Iterator[None]:
-    """Permissions mean nothing to root: be nobody meanwhile. Everybody else is unprivileged as they are."""
-    if os.geteuid() != 0:
-        yield
-        return
-    opened = {parent: parent.stat().st_mode for parent in (tmp_path, *tmp_path.parents)}
-    for parent, mode in opened.items():
-        if mode & 0o005 != 0o005:
-            parent.chmod(mode & 0o7777 | 0o055)
-    os.chown(tmp_path, 65534, 65534)
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        for parent, mode in opened.items():
-            parent.chmod(mode & 0o7777)
-
-
-def test_a_read_only_directory(embedded: Embedded, tmp_path: Path, unprivileged: None) -> None:
+def test_a_read_only_directory(embedded: Embedded, unprivileged: Path) -> None:
     """Every operation says that it may not; the file is as it was, and opens again when the directory is writable."""
     content = _as_root(embedded.file.read_bytes)
     for operation in OPERATIONS:
-        directory = tmp_path / operation.replace(" ", "-")
+        directory = unprivileged / operation.replace(" ", "-")
         directory.mkdir(mode=0o700)
         path = directory / "prod.db"
         path.write_bytes(content)

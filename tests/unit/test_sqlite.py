@@ -55,27 +55,6 @@ def umask() -> Iterator[None]:
     os.umask(before)
 
 
-@pytest.fixture
-def unprivileged(tmp_path: Path) -> Iterator[None]:
-    """Permissions mean nothing to root: be nobody meanwhile. Everybody else is unprivileged as they are."""
-    if os.geteuid() != 0:
-        yield
-        return
-    opened = [parent for parent in (tmp_path, *tmp_path.parents) if parent.stat().st_mode & 0o005 != 0o005]
-    before = {parent: mode(parent) for parent in opened}
-    os.chown(tmp_path, 65534, 65534)
-    for parent in opened:
-        parent.chmod(before[parent] | 0o055)
-    tmp_path.chmod(0o755)
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        for parent, was in before.items():
-            parent.chmod(was)
-
-
 class TestPermissions:
     """Nobody else reads it."""
 
@@ -138,20 +117,20 @@ class TestPermissions:
         with pytest.raises(ConfigError, match="can be written by other users"):
             SQLiteStore(link).newest("n")
 
-    def test_a_read_only_directory(self, unprivileged: None, tmp_path: Path) -> None:
+    def test_a_read_only_directory(self, unprivileged: Path) -> None:
         """Nothing can be made there."""
-        (tmp_path / "private").mkdir(mode=0o500)
-        for path in (tmp_path / "private" / "prod.db", tmp_path / "private" / "deep" / "prod.db"):
+        (unprivileged / "private").mkdir(mode=0o500)
+        for path in (unprivileged / "private" / "prod.db", unprivileged / "private" / "deep" / "prod.db"):
             store = SQLiteStore(path)
             assert list(store.newest("n")) == []
             with pytest.raises(StoreAccessDeniedError) as caught:
                 store.commit(first("n"))
             assert caught.value.code == "EACCES"
-        assert list((tmp_path / "private").iterdir()) == []
+        assert list((unprivileged / "private").iterdir()) == []
 
-    def test_an_unreadable_directory_and_file(self, unprivileged: None, tmp_path: Path) -> None:
+    def test_an_unreadable_directory_and_file(self, unprivileged: Path) -> None:
         """Denied is not the same as empty: put would begin again at 1."""
-        path = tmp_path / "private" / "prod.db"
+        path = unprivileged / "private" / "prod.db"
         store = SQLiteStore(path)
         store.commit(first("n"))
         store.close()
@@ -165,9 +144,9 @@ class TestPermissions:
                 locked.chmod(usual)
         assert store.newest("n")
 
-    def test_a_read_only_file(self, unprivileged: None, tmp_path: Path) -> None:
+    def test_a_read_only_file(self, unprivileged: Path) -> None:
         """Refused when it is written; the error says so."""
-        path = tmp_path / "private" / "prod.db"
+        path = unprivileged / "private" / "prod.db"
         store = SQLiteStore(path)
         store.commit(first("n"))
         store.close()
