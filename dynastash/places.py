@@ -62,7 +62,7 @@ class Revision(Frozen):
 
     ``label`` is the source's own version, such as ``0000000000000000007``, and empty where the source has none.
     Exactly one of ``value`` and ``problem`` is there; a ``problem`` says, without any part of a value, why the value
-    cannot be had. ``created_at`` is aware.
+    cannot be had. ``created_at`` is aware. ``context`` are the caller's own pairs that the value is bound to there.
     """
 
     label: str
@@ -73,12 +73,15 @@ class Revision(Frozen):
     created_at: datetime | None = None
     expires_at: datetime | None = None
     stages: tuple[Stage, ...] = ()
+    context: Mapping[str, str] = field(default_factory=dict)
 
 
 class History(Frozen):
     """One secret as a source holds it: ``key`` is its name there, ``revisions`` go from the oldest to the current one.
 
     ``problem`` says why the secret as a whole cannot be taken, and ``notes`` what whoever takes it should know.
+    ``served`` is the label of the revision that readers get today, where it is not the last one: a table of unpadded
+    versions serves 9 while 10 is there. Somebody has to decide then which one becomes current.
     """
 
     key: str
@@ -86,6 +89,7 @@ class History(Frozen):
     tags: Mapping[str, str] = field(default_factory=dict)
     problem: str | None = None
     notes: tuple[str, ...] = ()
+    served: str | None = None
 
 
 class Source(Protocol):

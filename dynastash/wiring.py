@@ -6,16 +6,19 @@ Implementations are imported inside the functions, so that nobody pays for what 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dynastash.config import Environment, resolve
 from dynastash.errors import ConfigError
+from dynastash.places import Kind, Place
 
 if TYPE_CHECKING:
     import boto3
 
+    from dynastash.aws.base import AwsSettings
     from dynastash.models import DataKey
+    from dynastash.places import Source
     from dynastash.stash.api import Stash
     from dynastash.stash.highwater import HighWater
     from dynastash.stores.base import Store
@@ -50,6 +53,43 @@ def open_environment(
             )
         return _open_sqlite(environment)
     return _open_aws(environment, session, notice)
+
+
+def open_source(
+    place: Place,
+    near: Environment,  # noqa: ARG001
+    *,
+    way: Mapping[str, str] | None = None,
+    whole: bool = True,
+    context: Mapping[str, str] | None = None,  # noqa: ARG001
+) -> Source:
+    """The place that secrets are taken from. Raises :class:`ConfigError`; nothing is called before it is read.
+
+    ``way`` (``region``, ``profile``, ``role_arn``, ``endpoint_url``) says how it is reached where that is not how
+    ``near`` is, the environment that they go to. ``whole`` asks for every version instead of the current one.
+    ``context`` is the encryption context of a credstash table's values.
+    """
+    way = way or {}
+    if place.kind == Kind.ENVIRONMENT:
+        from dynastash.transfer.environment import EnvironmentSource
+
+        return EnvironmentSource(open_environment(resolve(place.where, overrides=way)), whole=whole)
+    raise ConfigError(f"secrets cannot be taken from {place}")
+
+
+def settings_near(near: Environment, way: Mapping[str, str]) -> AwsSettings:
+    """How a place is reached: as ``near`` is, but for what ``way`` says.
+
+    Another profile or role stands for itself: a role of the environment's is not assumed from it.
+    """
+    from dynastash.aws.base import AwsSettings
+    from dynastash.frozen import replace
+
+    if "profile" in way or "role_arn" in way:
+        base = AwsSettings(region=near.aws.region, endpoint_url=near.aws.endpoint_url, ask_mfa=near.aws.ask_mfa)
+    else:
+        base = replace(near.aws, read_region=None, read_endpoint_url=None)
+    return replace(base, **way)
 
 
 def way_to(environment: Environment) -> str | None:

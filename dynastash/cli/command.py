@@ -20,6 +20,12 @@ class PolicyOption(OwnOption):
     section = "How a new value is made"
 
 
+class PlaceOption(OwnOption):
+    """One that says how a place besides the environment is reached."""
+
+    section = "The other place"
+
+
 class GlobalOption(OwnOption):
     """One that every command takes, before its name or behind."""
 
@@ -28,7 +34,8 @@ class GlobalOption(OwnOption):
 
 def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
     """The options of ``command`` by section, the global ones last and --help among them."""
-    rows: dict[str, list[tuple[str, str]]] = {kind.section: [] for kind in (OwnOption, PolicyOption, GlobalOption)}
+    kinds = (OwnOption, PolicyOption, PlaceOption, GlobalOption)
+    rows: dict[str, list[tuple[str, str]]] = {kind.section: [] for kind in kinds}
     for parameter in command.get_params(ctx):
         # click lists arguments too, from 8.5 on; the usage line and the text say what they are.
         record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
