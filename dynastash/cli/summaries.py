@@ -36,4 +36,5 @@ SUMMARIES: Final = {
     "env": "Show the environments, which one is in use, and why.",
     "completion": "Print a script for SHELL that completes commands, options and names.",
     "advance": "Let the next version of NAME be N + 1: after a restore, when N was used already.",
+    "migrate": "Bring secrets over with all their versions; nothing at the source is changed.",
 }

@@ -90,6 +90,11 @@ class Stash:
         """The key-encryption key in a few words, for messages."""
         return self._keys.description
 
+    @property
+    def concurrency(self) -> int:
+        """How many secrets are worth opening at once, now; 1 where no network is waited for."""
+        return self._keys.concurrency
+
     def put(
         self,
         name: str,
