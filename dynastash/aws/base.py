@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from dynastash.frozen import Frozen, field
 
@@ -38,6 +38,8 @@ class Operation(Enum):
     BATCH_GET_ITEM = ("dynamodb", "BatchGetItem")
     TRANSACT_WRITE_ITEMS = ("dynamodb", "TransactWriteItems")
     UPDATE_ITEM = ("dynamodb", "UpdateItem")
+    PUT_ITEM = ("dynamodb", "PutItem")
+    DELETE_ITEM = ("dynamodb", "DeleteItem")
     GENERATE_DATA_KEY = ("kms", "GenerateDataKey")
     DECRYPT = ("kms", "Decrypt")
     RE_ENCRYPT = ("kms", "ReEncrypt")
@@ -52,6 +54,12 @@ class Operation(Enum):
     def action(self) -> str:
         """The operation's name in the API."""
         return self.value[1]
+
+
+WRITES: Final = frozenset(
+    (Operation.TRANSACT_WRITE_ITEMS, Operation.UPDATE_ITEM, Operation.PUT_ITEM, Operation.DELETE_ITEM)
+)
+"""The operations that change something."""
 
 
 class Failure(StrEnum):

@@ -15,13 +15,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dynastash.aws.base import CallError, Failure, Operation, Transport
+from dynastash.aws.base import WRITES, CallError, Failure, Operation, Transport
 from dynastash.aws.window import Window
 from dynastash.backoff import Backoff
 from dynastash.clock import Clock
 from dynastash.errors import ConfigError
 
-_WRITES: Final = (Operation.TRANSACT_WRITE_ITEMS, Operation.UPDATE_ITEM)
 UNREACHABLE: Final = 5.0
 """Seconds without any connection after which a call fails."""
 
@@ -53,7 +52,7 @@ class Patience:
     def impossible(self, error: ConfigError) -> ConfigError:
         """``error``, which is the call's end, with what it leaves open: credentials that ran out between two attempts,
         say, do not tell how the first one ended."""
-        if not (self._uncertain and self._operation in _WRITES):
+        if not (self._uncertain and self._operation in WRITES):
             return error
         told = type(error)(
             f"{error}; and an earlier attempt to write may have been carried out",

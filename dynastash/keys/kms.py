@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from dynastash.aws.base import CallError, Failure, Operation, Transport
+from dynastash.aws.base import CallError, Operation, Transport
 from dynastash.aws.pipeline import Call, Work, carry_out, carry_out_many
 from dynastash.aws.retry import patiently
 from dynastash.aws.window import Window
@@ -19,8 +19,6 @@ from dynastash.errors import (
     DynastashError,
     KeyAccessDeniedError,
     KeyProviderError,
-    KeyUnavailableError,
-    KeyUnreachableError,
     UntrustedKeyError,
 )
 from dynastash.keys.base import KeyProvider, KeyRequest
@@ -151,28 +149,9 @@ def _record(context: Context) -> str:
 
 
 def _error(error: CallError, key: str, context: Context) -> KeyProviderError:
-    return _unavailable(error, key) or _refused(error, key, context) or _unusable(error, key)
+    from dynastash.keys.kms_errors import unavailable, unusable  # seldom needed
 
-
-def _unavailable(error: CallError, key: str) -> KeyUnreachableError | None:
-    match error.failure:
-        case Failure.THROTTLED:
-            return KeyUnreachableError(
-                f"{key} is throttled",
-                hint="try again later, or with less concurrency: the account's quota is shared",
-                code=error.code,
-            )
-        case Failure.UNREACHABLE:
-            return KeyUnreachableError(
-                f"{key} is out of reach: {error.message}",
-                hint="check the network, the region and endpoint_url",
-                code=error.code,
-            )
-        case Failure.AMBIGUOUS:
-            return KeyUnreachableError(
-                f"{key} does not answer: {error.message or error.code}", hint="try again in a moment", code=error.code
-            )
-    return None
+    return unavailable(error, key) or _refused(error, key, context) or unusable(error, key)
 
 
 def _refused(error: CallError, key: str, context: Context) -> KeyProviderError | None:
@@ -195,32 +174,6 @@ def _refused(error: CallError, key: str, context: Context) -> KeyProviderError |
                 code=error.code,
             )
     return None
-
-
-def _unusable(error: CallError, key: str) -> KeyProviderError:
-    """What is wrong with the key itself."""
-    match error.code:
-        case "NotFoundException":
-            return KeyUnavailableError(
-                f"{key} does not exist",
-                hint="check the region, the account and key in the configuration, or create it: dynastash deploy ENV",
-                code=error.code,
-            )
-        case "DisabledException":
-            return KeyUnavailableError(f"{key} is disabled", hint="aws kms enable-key enables it", code=error.code)
-        case "KMSInvalidStateException" if "pending deletion" in error.message.lower():
-            return KeyUnavailableError(
-                f"{key} is pending deletion",
-                hint="aws kms cancel-key-deletion and then enable-key save it: without it every value is lost",
-                code=error.code,
-            )
-        case "KMSInvalidStateException":
-            return KeyUnavailableError(f"{key} cannot be used now: {error.message}", code=error.code)
-        case "InvalidKeyUsageException" | "UnsupportedOperationException":
-            return KeyProviderError(
-                f"{key} is not a symmetric encryption key", hint="dynastash deploy ENV makes one", code=error.code
-            )
-    return KeyProviderError(f"{error.operation.action} failed on {key}: {error.message or error.code}", code=error.code)
 
 
 if TYPE_CHECKING:

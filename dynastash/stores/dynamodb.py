@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from dynastash import parallel
 from dynastash.aws.base import CallError, Operation, Transport
 from dynastash.aws.errors import CONDITION_FAILED
 from dynastash.aws.pipeline import Call, Pause, Work, carry_out, carry_out_many
@@ -220,20 +219,10 @@ class DynamoDBStore:
 
     def _pages(self, operation: Operation, request: Mapping[str, Any]) -> Iterator[Item]:
         """The items of all pages; the next page is on its way while one is being used."""
-        page = self._call(operation, request)
-        start: Mapping[str, Any] | None = None
-        while True:
-            following = page.get("LastEvaluatedKey")
-            coming: parallel.Begun[dict[str, Any]] | None = None
-            if following:
-                if not isinstance(following, Mapping) or following == start:
-                    raise malformed(self.description)
-                start = following
-                coming = parallel.Begun(partial(self._call, operation, {**request, "ExclusiveStartKey": start}))
+        from dynastash.aws.paging import pages
+
+        for page in pages(partial(self._call, operation), request, lambda: malformed(self.description)):
             yield from self._items(page.get("Items"))
-            if coming is None:
-                return
-            page = coming.result()
 
     def _fetching(self, keys: Sequence[RecordKey]) -> Work[dict[RecordKey, Item]]:
         found: dict[RecordKey, Item] = {}

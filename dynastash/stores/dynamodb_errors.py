@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from dynastash.aws.base import CallError, Failure, Operation
+from dynastash.aws.base import WRITES, CallError, Failure
 from dynastash.aws.errors import CONDITION_FAILED, CONFLICT
 from dynastash.errors import StoreAccessDeniedError, StoreError, StoreNotFoundError, StoreUnavailableError
 from dynastash.stores.base import Change
@@ -28,7 +28,7 @@ def store_error(error: CallError, description: str) -> StoreError:
     Where the call may have been carried out all the same, the message says so.
     """
     translated = _unavailable(error, description) or _refused(error, description)
-    if error.uncertain and error.operation in (Operation.TRANSACT_WRITE_ITEMS, Operation.UPDATE_ITEM):
+    if error.uncertain and error.operation in WRITES:
         return type(translated)(
             f"{translated}; the change may have been made",
             hint="look at the secret before doing it again",
@@ -51,6 +51,11 @@ def foreign(description: str, code: str | None = None) -> StoreNotFoundError:
         hint="check the table's name; dynastash deploy ENV makes an environment of its own",
         code=code,
     )
+
+
+def of_another_shape(error: CallError) -> bool:
+    """Whether the table was refused for having other keys or indexes than the call is for."""
+    return _OTHER_SCHEMA.search(error.message) is not None
 
 
 def malformed(description: str) -> StoreError:
@@ -107,13 +112,13 @@ def _refused(error: CallError, description: str) -> StoreError:
             hint=f"allow {action} on the table and its index to the caller, or use another AWS profile",
             code=error.code,
         )
-    if error.code == "ResourceNotFoundException" and not _OTHER_SCHEMA.search(error.message):
+    if error.code == "ResourceNotFoundException" and not of_another_shape(error):
         return StoreNotFoundError(
             f"{description} does not exist",
             hint="check the region, the account and the table's name, or create it: dynastash deploy ENV",
             code=error.code,
         )
-    if _OTHER_SCHEMA.search(error.message):
+    if of_another_shape(error):
         return foreign(description, error.code)
     return StoreError(
         f"{error.operation.action} failed on {description}: {error.message or error.code}", code=error.code

@@ -136,6 +136,35 @@ class TestAnswers:
         assert values == {":b": {"B": "AP4="}, ":l": {"L": [{"BS": ["", "ww=="]}]}}
         assert json.dumps(request, default=repr) == before
 
+    def test_single_writes(self, way: Way) -> None:
+        """An item put and one deleted, binary as bytes in the request and in what was there before."""
+        stored = {"Attributes": {"name": {"S": "x"}, "hmac": {"B": "AP4="}}}
+        item = {"name": {"S": "x"}, "hmac": {"B": b"\x00\xfe"}}
+        with canned(Answer(body=b"{}"), Answer(body=json.dumps(stored).encode())) as server:
+            call = way.caller(server.url)
+            assert call(Operation.PUT_ITEM, {"TableName": "some-table", "Item": item}) == {}
+            request = {"TableName": "some-table", "Key": {"name": {"S": "x"}}, "ReturnValues": "ALL_OLD"}
+            assert call(Operation.DELETE_ITEM, request) == {"Attributes": item}
+        ((put, body), (delete, _)) = server.requests
+        assert put["x-amz-target"] == "DynamoDB_20120810.PutItem"
+        assert delete["x-amz-target"] == "DynamoDB_20120810.DeleteItem"
+        assert json.loads(body)["Item"] == {"name": {"S": "x"}, "hmac": {"B": "AP4="}}
+
+    @pytest.mark.parametrize(
+        ("operation", "request_"),
+        [
+            (Operation.PUT_ITEM, {"TableName": "some-table", "Item": {"name": {"S": "x"}}}),
+            (Operation.DELETE_ITEM, {"TableName": "some-table", "Key": {"name": {"S": "x"}}}),
+        ],
+    )
+    def test_a_single_write_that_loses(self, way: Way, operation: Operation, request_: Mapping[str, Any]) -> None:
+        """Its condition is an answer, and by itself nothing is open."""
+        answer = refusal("ConditionalCheckFailedException", "The conditional request failed")
+        with canned(answer) as server, pytest.raises(CallError) as caught:
+            way.caller(server.url)(operation, request_)
+        assert (caught.value.code, caught.value.failure) == ("ConditionalCheckFailedException", Failure.REJECTED)
+        assert not caught.value.uncertain
+
     def test_data_keys(self, way: Way) -> None:
         """KMS's binary members."""
         minted = {

@@ -68,6 +68,9 @@ class PolicedTransport(Threaded):
                 keys = [request["Key"]["name"]["S"]]
                 context = {"dynamodb:LeadingKeys": keys, "dynamodb:Attributes": attributes}
                 yield Request("dynamodb:UpdateItem", self._table, context)
+            case Operation.PUT_ITEM | Operation.DELETE_ITEM:
+                keys = [(request.get("Item") or request["Key"])["name"]["S"]]
+                yield Request(f"dynamodb:{operation.action}", self._table, {"dynamodb:LeadingKeys": keys})
             case Operation.DECRYPT | Operation.GENERATE_DATA_KEY:
                 yield self._use(operation.action, request["KeyId"], request["EncryptionContext"])
             case Operation.RE_ENCRYPT:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dynastash.aws.base import CallError, Failure, Operation
+from dynastash.aws.base import WRITES, CallError, Failure, Operation
 from dynastash.aws.boto import BotoTransport
 from dynastash.errors import StoreError, StoreNotFoundError
 from dynastash.stores.dynamodb import DynamoDBStore
@@ -17,7 +17,7 @@ from tests.engines.engine import Engine
 
 
 @pytest.mark.parametrize("body", [b'{"ConsumedCapacity":[{}', b"{garbage}", b"{}{}", b"[]", b""])
-@pytest.mark.parametrize("operation", [Operation.TRANSACT_WRITE_ITEMS, Operation.UPDATE_ITEM, Operation.DECRYPT])
+@pytest.mark.parametrize("operation", [*sorted(WRITES, key=str), Operation.DECRYPT])
 def test_braces_alone_do_not_acknowledge_a_write(operation: Operation, body: bytes) -> None:
     """botocore takes a body that it cannot parse for an empty one, and that of a transaction for a commit."""
     with canned(Answer(200, body)) as server:
@@ -25,6 +25,8 @@ def test_braces_alone_do_not_acknowledge_a_write(operation: Operation, body: byt
         request = {
             Operation.TRANSACT_WRITE_ITEMS: {"TransactItems": [{"Delete": {"TableName": "t", "Key": {}}}]},
             Operation.UPDATE_ITEM: {"TableName": "t", "Key": {}},
+            Operation.PUT_ITEM: {"TableName": "t", "Item": {}},
+            Operation.DELETE_ITEM: {"TableName": "t", "Key": {}},
             Operation.DECRYPT: {"CiphertextBlob": b"x"},
         }[operation]
         with pytest.raises(CallError) as caught:
