@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     import boto3
 
     from dynastash.aws.base import AwsSettings
+    from dynastash.aws.clients import Clients
     from dynastash.models import DataKey
-    from dynastash.places import Source
+    from dynastash.places import Source, Target
     from dynastash.stash.api import Stash
     from dynastash.stash.highwater import HighWater
     from dynastash.stores.base import Store
@@ -57,7 +58,7 @@ def open_environment(
 
 def open_source(
     place: Place,
-    near: Environment,  # noqa: ARG001
+    near: Environment,
     *,
     way: Mapping[str, str] | None = None,
     whole: bool = True,
@@ -74,7 +75,51 @@ def open_source(
         from dynastash.transfer.environment import EnvironmentSource
 
         return EnvironmentSource(open_environment(resolve(place.where, overrides=way)), whole=whole)
+    if place.kind == Kind.SSM:
+        from dynastash.transfer.services.histories import ParameterSource
+
+        return ParameterSource(_clients(near, way), place.where, whole=whole)
+    if place.kind == Kind.SECRETS_MANAGER:
+        from dynastash.transfer.services.histories import SecretsManagerSource
+
+        return SecretsManagerSource(_clients(near, way), place.where, whole=whole)
     raise ConfigError(f"secrets cannot be taken from {place}")
+
+
+def open_target(
+    place: Place,
+    near: Environment,
+    *,
+    way: Mapping[str, str] | None = None,
+    key_id: str | None = None,
+    advanced: bool = False,
+    recovery_days: int = 30,
+) -> Target:
+    """The place that secrets of ``near`` are handed to. Raises :class:`ConfigError`; nothing is called before it is.
+
+    ``way`` is as with :func:`open_source`. ``key_id`` is the KMS key that the service encrypts with, its own where that
+    is None. ``advanced`` allows advanced parameters in Parameter Store; ``recovery_days`` is how long Secrets Manager
+    can restore what is removed.
+    """
+    way = way or {}
+    if place.kind == Kind.SSM:
+        from dynastash.transfer.services.parameters import ParameterTarget
+
+        return ParameterTarget(_clients(near, way), place.where, near.name, key_id=key_id, advanced=advanced)
+    if place.kind == Kind.SECRETS_MANAGER:
+        from dynastash.transfer.services.managed import SecretsManagerTarget
+
+        return SecretsManagerTarget(
+            _clients(near, way), place.where, near.name, key_id=key_id, recovery_days=recovery_days
+        )
+    raise ConfigError(f"secrets cannot be handed to {place}")
+
+
+def _clients(near: Environment, way: Mapping[str, str]) -> Clients:
+    """Clients that wait for services which allow a few calls a second."""
+    from dynastash.aws.clients import Clients
+
+    return Clients(settings_near(near, way), attempts=10)
 
 
 def settings_near(near: Environment, way: Mapping[str, str]) -> AwsSettings:

@@ -18,7 +18,7 @@ from dynastash.cli.summaries import SUMMARIES
 _SECTIONS: Final = {
     "Secrets": ("put", "get", "list", "history", "diff", "generate", "rotate", "rollback"),
     "Their end": ("delete", "undelete", "destroy", "prune"),
-    "Use": ("run", "render"),
+    "Use": ("run", "render", "sync"),
     "Operate": (
         "deploy",
         "doctor",
@@ -54,6 +54,7 @@ _MODULES: Final = {
     "export": "transfer",
     "import": "transfer",
     "migrate": "incoming",
+    "sync": "sync",
     "deploy": "deploy",
     "policy": "leastprivilege",
     "doctor": "doctor",

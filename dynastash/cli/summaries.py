@@ -37,4 +37,5 @@ SUMMARIES: Final = {
     "completion": "Print a script for SHELL that completes commands, options and names.",
     "advance": "Let the next version of NAME be N + 1: after a restore, when N was used already.",
     "migrate": "Bring secrets over with all their versions; nothing at the source is changed.",
+    "sync": "Keep copies of secrets where ECS, CloudFormation and other services of AWS read them.",
 }

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from dynastash.errors import DynastashError, InvalidArgumentError, PartialError, SecretNotFoundError, StoreError
+from dynastash.errors import InvalidArgumentError, SecretNotFoundError
 from dynastash.frozen import Frozen, field
 from dynastash.models import Secret, State
 from dynastash.places import Outgoing
 from dynastash.references import Reference, parse
+from dynastash.transfer.opening import open_all
 
 if TYPE_CHECKING:
     from dynastash.stash.api import Stash
@@ -48,41 +49,25 @@ def choose(stash: Stash, asked: Selection, *, empty: bool = False) -> Chosen:
     store raises.
     """
     keys = _Keys()
-    opened: dict[str, Secret] = {}
-    failed: dict[str, str] = {}
     references = [(key, parse(text)) for key, text in asked.secrets]
     for key, reference in references:
         keys.take(key, str(reference))
-    resolved = _resolved(stash, [reference for _, reference in references])
-    for key, reference in references:
-        found = resolved[reference]
-        if isinstance(found, Secret):
-            opened[key] = found
-        else:
-            failed[key] = str(found)
     for prefix in asked.prefixes:
-        under = _under(stash, prefix)
-        if not under and not empty:
+        names = [info.name for info in stash.list(prefix) if info.state is State.ACTIVE and info.current is not None]
+        if not names and not empty:
             raise SecretNotFoundError(
                 f"no secret in {stash.environment} starts with {prefix!r}",
                 hint="`dynastash list` shows the names; is it another environment's?",
             )
-        for name, each in under.items():
+        for name in names:
             key = _key(name, prefix, asked)
             keys.take(key, name)
-            if isinstance(each, Secret):
-                opened[key] = each
-            else:
-                failed[key] = str(each)
+            references.append((key, Reference(name)))
+    found = open_all(stash, [reference for _, reference in references])
+    opened = {key: each for key, reference in references if isinstance(each := found[reference], Secret)}
+    failed = {key: str(found[reference]) for key, reference in references if key not in opened}
     outgoing = (
-        Outgoing(
-            key,
-            each.name,
-            each.number,
-            each.plaintext,
-            each.version.comment,
-            each.version.content_type,
-        )
+        Outgoing(key, each.name, each.number, each.plaintext, each.version.comment, each.version.content_type)
         for key, each in opened.items()
     )
     return Chosen(tuple(sorted(outgoing, key=lambda each: each.key.encode())), failed)
@@ -111,44 +96,3 @@ def _key(name: str, prefix: str, asked: Selection) -> str:
             hint=f"name it, as in --secret KEY={name}, and make the prefix longer, or add --keep-prefix",
         )
     return asked.key_of(rest)
-
-
-def _under(stash: Stash, prefix: str) -> Mapping[str, Secret | DynastashError]:
-    """Each secret under ``prefix``, or why it is not given out."""
-    try:
-        return stash.get_many(prefix=prefix)
-    except PartialError as error:
-        failures = error.failures
-    names = [info.name for info in stash.list(prefix) if info.state is State.ACTIVE and info.name not in failures]
-    return {**_many(stash, names), **failures}
-
-
-def _many(stash: Stash, names: Iterable[str]) -> Mapping[str, Secret | DynastashError]:
-    names = list(names)
-    if not names:
-        return {}
-    try:
-        return stash.get_many(names)
-    except PartialError as error:
-        left = [name for name in names if name not in error.failures]
-        return {**_many(stash, left), **error.failures}
-
-
-def _resolved(stash: Stash, references: list[Reference]) -> Mapping[Reference, Secret | DynastashError]:
-    wanted = list(dict.fromkeys(references))
-    if not wanted:
-        return {}
-    try:
-        return stash.resolve(wanted)
-    except PartialError as error:
-        failures = error.failures
-    except StoreError:
-        raise
-    except DynastashError as error:
-        if len(wanted) > 1:
-            raise
-        failures = {str(wanted[0]): error}
-    failed: dict[Reference, Secret | DynastashError] = {
-        each: failures[str(each)] for each in wanted if str(each) in failures
-    }
-    return {**_resolved(stash, [each for each in wanted if each not in failed]), **failed}

@@ -227,9 +227,10 @@ def verify(
     if not changed:
         return list(results)
     wanted = {step.key: None if step.outgoing is None else digests.of(step.outgoing.value) for step in changed}
+    written = sorted(key for key, digest in wanted.items() if digest is not None)
     patience = Backoff(clock or SystemClock(), _PATIENCE)
     while True:
-        held = target.held(sorted(wanted))
+        held = target.held(written)  # what was removed would be there too, unasked for, among what is ours
         differing = {key for key, digest in wanted.items() if _shown(held.get(key), digests) != digest}
         if not differing or not patience.pause():
             break

@@ -1,0 +1,1 @@
+"""AWS's own services for secrets as places: SSM Parameter Store and Secrets Manager."""
