@@ -8,8 +8,6 @@ run's own.
 
 from __future__ import annotations
 
-import hmac
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
@@ -19,8 +17,8 @@ from dynastash.backoff import Backoff
 from dynastash.clock import Clock, SystemClock
 from dynastash.errors import ConfigError, DynastashError, TransferError
 from dynastash.frozen import Frozen
-from dynastash.models import Plaintext
 from dynastash.places import Held, Outgoing, Target
+from dynastash.transfer.digests import Digests
 
 AT_ONCE: Final = 8
 """Writes in flight: the services that secrets are handed to allow tens of writes a second, not hundreds."""
@@ -106,17 +104,6 @@ class Done(Frozen):
 
     step: Step
     error: DynastashError | None = None
-
-
-class Digests:
-    """Digests under a key that lives as long as this object: they compare values and say nothing about them."""
-
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
-
-    def of(self, value: Plaintext) -> bytes:
-        """32 bytes."""
-        return hmac.digest(self._key, value.expose(), "sha256")
 
 
 def plan(

@@ -10,7 +10,7 @@ from dynastash.errors import CredentialsError, DynastashError
 from dynastash.models import Plaintext
 from dynastash.places import Held, Outgoing
 from dynastash.testing.fakes import FakeClock
-from dynastash.transfer.outgoing import Action, Digests, Done, Plan, apply, plan, verify
+from dynastash.transfer.outgoing import Action, Done, Plan, apply, plan, verify
 from tests.unit.target_kit import MemoryTarget, failure
 
 
@@ -213,13 +213,6 @@ def test_a_service_that_shows_a_change_late_is_asked_again(target: MemoryTarget)
     results = list(apply(target, plan(target, [out("a")])))
     target.stale = 3
     assert failed(verify(target, results, clock=clock)) == {} and len(clock.slept) == 3
-
-
-def test_digests_tell_nothing_outside_their_run() -> None:
-    one, other = Digests(), Digests()
-    value = Plaintext(b"made-up")
-    assert one.of(value) == one.of(Plaintext(b"made-up")) != other.of(value)
-    assert one.of(value) != one.of(Plaintext(b"made-uP"))
 
 
 def test_a_defect_is_not_taken_for_a_failed_step(target: MemoryTarget) -> None:
