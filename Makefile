@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-ddblocal test-transports lint second-evaluator coverage wheel bench bench-quick clean
+.PHONY: help demo test test-ddblocal test-transports lint second-evaluator old-clients coverage wheel bench bench-quick clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -34,6 +34,15 @@ second-evaluator: .node/.installed ## install the second evaluator of policies, 
 	npm install --prefix .node --no-save --no-audit --no-fund --silent @cloud-copilot/iam-simulate@0.1.173
 	@touch $@
 
+old-clients: .clients/.installed ## install the real credstash and its ports to Node, for the tests to be held against (pip, npm; 200 MB)
+
+.clients/.installed:
+	$(PYTHON) -m venv .clients/credstash
+	.clients/credstash/bin/python -m pip install --quiet --disable-pip-version-check credstash==1.17.1
+	if command -v npm >/dev/null; then npm install --prefix .clients/node --no-save --no-audit --no-fund --silent \
+		nodecredstash@2.0.2 credstash@1.0.44; fi
+	@touch $@
+
 lint: $(VENV)/.developed ## style, types, the architecture's contracts, the templates and policies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,7 +61,7 @@ bench-quick: .bench/tools/.installed ## the same in a minute or two, with fewer 
 	.bench/tools/bin/python -m bench --quick
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .node .demo .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .node .clients .demo .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@echo "making $(VENV)"
