@@ -82,6 +82,7 @@ class _FrozenType(type):
             made.__fields__ = tuple(fields)  # type: ignore[attr-defined]
             made.__match_args__ = () if kw_only else tuple(names)  # type: ignore[attr-defined, misc]
             made._positional = 0 if kw_only else len(names)  # type: ignore[attr-defined]
+            made._plan = tuple((its.name, its.put, its.default, its.factory) for its in fields)  # type: ignore[attr-defined]
         return made
 
 
@@ -102,28 +103,30 @@ class Frozen(metaclass=_FrozenType):
     __dataclass_fields__: ClassVar[Any] = _OfDataclass("__dataclass_fields__")
     __dataclass_params__: ClassVar[Any] = _OfDataclass("__dataclass_params__")
     _positional: ClassVar[int] = 0
+    _plan: ClassVar[tuple[tuple[str, Callable[[object, Any], None], Any, Callable[[], Any] | None], ...]] = ()
+    """What a field is, ready to be unpacked: thousands of values are made for a thousand secrets."""
 
     def __init__(self, *args: Any, **given: Any) -> None:
-        fields = self.__fields__
+        plan = self._plan
         if args:
             if len(args) > self._positional:
                 raise TypeError(f"{type(self).__name__} takes {self._positional} values by position, not {len(args)}")
-            for mine, value in zip(fields, args, strict=False):
-                mine.put(self, value)
-            fields = fields[len(args) :]
+            for (_, put, _, _), value in zip(plan, args, strict=False):
+                put(self, value)
+            plan = plan[len(args) :]
         left = len(given)
-        for mine in fields:
-            if mine.name in given:
-                mine.put(self, given[mine.name])
+        for name, put, default, factory in plan:
+            if name in given:
+                put(self, given[name])
                 left -= 1
-            elif mine.factory is not None:
-                mine.put(self, mine.factory())
-            elif mine.default is not _REQUIRED:
-                mine.put(self, mine.default)
+            elif factory is not None:
+                put(self, factory())
+            elif default is not _REQUIRED:
+                put(self, default)
             else:
-                raise TypeError(f"{type(self).__name__} needs {mine.name}")
+                raise TypeError(f"{type(self).__name__} needs {name}")
         if left:
-            unknown = sorted(given.keys() - {mine.name for mine in fields})
+            unknown = sorted(given.keys() - {name for name, _, _, _ in plan})
             raise TypeError(f"{type(self).__name__} takes {unknown[0]} once, or not at all")
 
     def __repr__(self) -> str:

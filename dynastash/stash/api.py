@@ -16,6 +16,7 @@ from dynastash.models import (
     Secret,
     SecretInfo,
     Stage,
+    State,
     Version,
     check_environment,
     check_name,
@@ -24,7 +25,7 @@ from dynastash.models import (
 )
 from dynastash.stash import questions, views
 from dynastash.stash.highwater import HighWater
-from dynastash.stash.reader import Reader
+from dynastash.stash.reader import Opened, Reader
 from dynastash.stores.base import Store
 
 if TYPE_CHECKING:
@@ -186,9 +187,18 @@ class Stash:
         returned. Under a prefix, deleted and destroyed secrets are left out, and what was written within the last
         moments may not be seen yet. The result is in the order of ``names``, or in that of the names' bytes.
         """
-        wanted = questions.selection(names, prefix)
-        found = self._reader.with_prefix(wanted) if isinstance(wanted, str) else self._reader.many(wanted)
-        return views.together(self._reader, found, hidden=prefix is not None)
+        from dynastash.stash import together
+
+        reader, wanted = self._reader, questions.selection(names, prefix)
+
+        def view(opened: Opened) -> Secret | None:
+            if prefix is not None and opened.head.state is not State.ACTIVE:
+                return None
+            return views.secret(reader.usable(opened))
+
+        if isinstance(wanted, str):
+            return views.whole(together.with_prefix(reader, wanted, view))
+        return views.whole(together.named(reader, wanted, view))
 
     def resolve(self, references: Iterable[str | Reference]) -> dict[Reference, Secret]:
         """Open what ``references`` name, ``NAME[@VERSION][#FIELD]`` (:mod:`dynastash.references`), each once.

@@ -16,6 +16,7 @@ from dynastash.errors import (
 )
 from dynastash.frozen import replace
 from dynastash.models import Head, Item, State
+from dynastash.stash import together
 from dynastash.stash.reader import Inconsistent, Reader, no_secret, outside_prefix
 from dynastash.stores.base import RecordKey
 
@@ -30,7 +31,8 @@ def verified(reader: Reader, listed: Sequence[Head]) -> list[Head]:
 
     A destroyed secret has no key left to check its head with: it comes as it was listed.
     """
-    found = reader.many(head.name for head in listed if head.state is not State.DESTROYED)
+    names = (head.name for head in listed if head.state is not State.DESTROYED)
+    found = together.named(reader, names, lambda opened: opened.head)
     checked: list[Head] = []
     failures: dict[str, DynastashError] = {}
     for head in listed:
@@ -43,7 +45,7 @@ def verified(reader: Reader, listed: Sequence[Head]) -> list[Head]:
         elif isinstance(opened, DynastashError):
             failures[head.name] = opened
         else:
-            checked.append(opened.head)
+            checked.append(opened)
     if failures:
         some = ", ".join(list(failures)[:3]) + (" …" if len(failures) > 3 else "")
         raise PartialError(f"{len(failures)} of {len(listed)} secrets fail verification: {some}", failures)

@@ -7,7 +7,7 @@ and the version's expiry looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -17,22 +17,19 @@ from dynastash.crypto import envelope, records
 from dynastash.crypto.kdf import DerivedKeys
 from dynastash.crypto.records import VersionRecord
 from dynastash.errors import (
-    DynastashError,
     EnvelopeError,
     ExpiredError,
     IntegrityError,
-    KeyProviderError,
     SecretDeletedError,
     SecretDestroyedError,
     SecretNotFoundError,
-    StoreError,
     VersionNotFoundError,
 )
 from dynastash.frozen import Frozen, field, replace
-from dynastash.keys.base import KeyProvider, KeyRequest
+from dynastash.keys.base import KeyProvider
 from dynastash.models import DataKey, Head, Item, Plaintext, Stage, State, from_seconds
 from dynastash.stash.highwater import HighWater
-from dynastash.stash.unwrapping import key_request, with_keys
+from dynastash.stash.unwrapping import key_request
 from dynastash.stores.base import RecordKey, Store
 
 _REREADS: Final = (0.05, 0.1, 0.15)
@@ -169,37 +166,12 @@ class Reader:
 
         return self.consistently(name, attempt)
 
-    def many(self, names: Iterable[str]) -> dict[str, Opened | DynastashError]:
-        """The current versions of ``names``: two rounds of batched reads, then unwraps side by side.
-
-        A secret that cannot be had is there with its error; failures of the store itself are raised.
-        """
-        self.get_ready()
-        wanted = list(dict.fromkeys(names))
-        floors = {name: self.seen.floor(name) for name in wanted}
-        found = self.store.fetch([RecordKey(name, records.HEAD) for name in wanted])
-        heads = {key.name: item for key, item in found.items() if key.record == records.HEAD}
-        return self._open_many(wanted, heads, floors)
-
-    def with_prefix(self, prefix: str) -> dict[str, Opened | DynastashError]:
-        """As :meth:`many`, for the secrets that the listing shows under ``prefix``; destroyed ones are left out."""
-        self.get_ready()
-        heads: dict[str, Item] = {}
-        for item in self.store.heads(prefix):
-            name, _ = records.key_of(item)
-            if not name.startswith(prefix):
-                raise outside_prefix()
-            if item.get("state") != {"S": State.DESTROYED}:
-                heads[name] = item
-        # A listing may lag behind what this process has seen; whatever does not fit is read again by name.
-        return self._open_many(list(heads), heads, {name: self.seen.floor(name) for name in heads})
-
     def trusted(self, snapshot: Snapshot) -> OpenRecord:
         """Check the seal of ``snapshot`` and return the version that it is under. One unwrap."""
         number = _sealing(snapshot.head)
         snapshot = self._complete(snapshot, number)
         record = self._open_item(snapshot.head.name, number, snapshot.items[number])
-        self._check_seal(snapshot, record)
+        self.check_seal(snapshot, record)
         return record
 
     def vouch(self, snapshot: Snapshot) -> None:
@@ -274,85 +246,6 @@ class Reader:
 
         return self.consistently(name, attempt)
 
-    def _open_many(
-        self, wanted: list[str], heads: Mapping[str, Item], floors: Mapping[str, tuple[int, int]]
-    ) -> dict[str, Opened | DynastashError]:
-        looks = {name: self._first_look(name, heads.get(name), floors[name]) for name in wanted}
-        keys = {
-            name: RecordKey(name, records.version_key(look.head.current))
-            for name, look in looks.items()
-            if isinstance(look, Snapshot) and look.head.current is not None
-        }
-        versions = self.store.fetch(list(keys.values())) if keys else {}
-
-        def candidates() -> Iterator[tuple[_Candidate, KeyRequest | None]]:
-            for name in wanted:
-                look = looks[name]
-                candidate = _Candidate(look)
-                if isinstance(look, Snapshot) and name in keys and keys[name] in versions:
-                    self._choose(candidate, look, look.head.current or 0, versions[keys[name]])
-                yield candidate, None if candidate.record is None else self._request(candidate.record)
-
-        with self.seen.together():
-            opened: dict[str, Opened | DynastashError | None] = {}
-            for name, (candidate, key) in zip(wanted, with_keys(self.keys, candidates()), strict=True):
-                opened[name] = self._settled(candidate, key)
-            # Two moments of a commit look like tampering until the secret is read again in one piece.
-            again = [name for name in wanted if opened[name] is None]
-            found = parallel.each(self._current, again, limit=self.keys.concurrency)
-            repeated = dict(zip(again, found, strict=True))
-            return {name: opened[name] or repeated[name] for name in wanted}
-
-    def _choose(self, candidate: _Candidate, look: Snapshot, number: int, item: Item) -> None:
-        """Let ``candidate`` be opened with version ``number``, unless its record is none."""
-        if records.is_tombstone(item):
-            return
-        try:
-            candidate.snapshot = replace(look, items={number: item})
-            candidate.record = self._sealed(look.head.name, number, item)
-        except DynastashError as error:
-            candidate.failure = error
-
-    def _settled(self, candidate: _Candidate, key: DataKey | KeyProviderError | None) -> Opened | DynastashError | None:
-        """What becomes of one of many secrets now that its key is there; None: it has to be read again."""
-        if candidate.failure is not None:
-            return candidate.failure
-        if isinstance(key, KeyProviderError):
-            return key
-        if candidate.record is None or candidate.snapshot is None or key is None:
-            return None
-        try:
-            record = self._opened(candidate.record, key)
-            self._check_seal(candidate.snapshot, record)
-            return Opened(candidate.snapshot, record, record)
-        except DynastashError as error:
-            return error
-
-    def _current(self, name: str) -> Opened | DynastashError:
-        """The current version, or what keeps it from being had; failures of the store itself are raised."""
-        try:
-            return self.current(name)
-        except StoreError:
-            raise
-        except DynastashError as error:
-            return error
-
-    def _first_look(self, name: str, item: Item | None, floor: tuple[int, int]) -> Snapshot | DynastashError | None:
-        """What one of many heads says: enough to go on, or final, or None: to be read again by its name."""
-        try:
-            if item is None:
-                self.seen.check(None, name, floor)
-                return no_secret(name)
-            try:
-                head = self.decode_head(name, item)
-                self.seen.check(head, name, floor)
-            except (Inconsistent, EnvelopeError):
-                return None
-            refuse_destroyed(head)
-            return Snapshot(head, item, {})
-        except DynastashError as error:
-            return error
-
     def _complete(self, snapshot: Snapshot, *numbers: int) -> Snapshot:
         """``snapshot`` with ``numbers`` at hand, by one more read at most. They must exist, and not as tombstones."""
         name = snapshot.head.name
@@ -367,36 +260,26 @@ class Reader:
         return snapshot
 
     def _open_item(self, name: str, number: int, item: Item) -> OpenRecord:
-        record = self._sealed(name, number, item)
-        return self._opened(record, self.keys.unwrap(*self._request(record)))
+        record = self.sealed(name, number, item)
+        return self.opened(record, self.keys.unwrap(*key_request(self.environment, record)))
 
-    def _sealed(self, name: str, number: int, item: Item) -> VersionRecord:
+    @staticmethod
+    def sealed(name: str, number: int, item: Item) -> VersionRecord:
+        """``item`` decoded, which has to be the record of version ``number`` of ``name``."""
         with concerning(f"version {number} of {name}"):
             return envelope.check_identity(records.decode_version(item), name, number)
 
-    def _request(self, record: VersionRecord) -> KeyRequest:
-        return key_request(self.environment, record)
-
-    def _opened(self, record: VersionRecord, data_key: DataKey) -> OpenRecord:
+    def opened(self, record: VersionRecord, data_key: DataKey) -> OpenRecord:
+        """``record`` authenticated and decrypted with its data key."""
         with concerning(f"version {record.number} of {record.name}"):
             plaintext, keys = envelope.open_record(self.environment, record, data_key)
         return OpenRecord(record.metadata, plaintext, keys)
 
-    def _check_seal(self, snapshot: Snapshot, record: OpenRecord) -> None:
+    def check_seal(self, snapshot: Snapshot, record: OpenRecord) -> None:
+        """The head of ``snapshot`` must be sealed under ``record``; from then on it may not fall below this state."""
         with concerning(f"the head of {snapshot.head.name}"):
             envelope.check_seal(self.environment, snapshot.head, snapshot.item, record.keys)
         self.seen.observe(snapshot.head)
-
-
-class _Candidate:
-    """One of many secrets on its way: what its head says, the version to be opened, or why it cannot be had."""
-
-    __slots__ = ("failure", "record", "snapshot")
-
-    def __init__(self, look: Snapshot | DynastashError | None) -> None:
-        self.snapshot: Snapshot | None = None
-        self.record: VersionRecord | None = None
-        self.failure = look if isinstance(look, DynastashError) else None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dynastash.errors import DynastashError, SecretNotFoundError, StoreError
 from dynastash.frozen import replace
 from dynastash.models import Secret, Stage
 from dynastash.references import Reference, field_of
-from dynastash.stash import views
+from dynastash.stash import together, views
 from dynastash.stash.reader import Opened, Reader
 
 
@@ -59,11 +59,10 @@ def advised(reference: Reference, error: DynastashError) -> DynastashError:
 
 
 def _open(reader: Reader, wanted: Iterable[Reference]) -> dict[Reference, Opened | DynastashError]:
-    together: list[Reference] = []
-    apart: list[Reference] = []
+    current: list[Reference] = []
+    others: list[Reference] = []
     for reference in wanted:
-        current = reference.version is None and reference.stage is Stage.CURRENT
-        (together if current else apart).append(reference)
+        (current if reference.version is None and reference.stage is Stage.CURRENT else others).append(reference)
 
     def one(reference: Reference) -> Opened | DynastashError:
         try:
@@ -75,9 +74,9 @@ def _open(reader: Reader, wanted: Iterable[Reference]) -> dict[Reference, Opened
         except DynastashError as error:
             return error
 
-    current_ones = reader.many(reference.name for reference in together) if together else {}
-    others = parallel.each(one, apart, limit=reader.keys.concurrency)
+    current_ones = together.named(reader, (one.name for one in current), lambda opened: opened) if current else {}
+    other_ones = parallel.each(one, others, limit=reader.keys.concurrency)
     return {
-        **{reference: current_ones[reference.name] for reference in together},
-        **dict(zip(apart, others, strict=True)),
+        **{reference: current_ones[reference.name] for reference in current},
+        **dict(zip(others, other_ones, strict=True)),
     }

@@ -7,8 +7,8 @@ from typing import Any
 
 from dynastash.crypto import records
 from dynastash.errors import DynastashError, PartialError
-from dynastash.models import Head, Secret, SecretInfo, State, Version, from_ms, from_seconds
-from dynastash.stash.reader import Opened, Reader
+from dynastash.models import Head, Secret, SecretInfo, Version, from_ms, from_seconds
+from dynastash.stash.reader import Opened
 
 
 def secret(opened: Opened) -> Secret:
@@ -58,21 +58,12 @@ def info(head: Head) -> SecretInfo:
     )
 
 
-def together(reader: Reader, found: Mapping[str, Opened | DynastashError], *, hidden: bool) -> dict[str, Secret]:
-    """All of ``found``, or :class:`PartialError` with each that cannot be used; ``hidden`` leaves deleted ones out."""
-    secrets: dict[str, Secret] = {}
-    failures: dict[str, DynastashError] = {}
-    for name, opened in found.items():
-        if isinstance(opened, DynastashError):
-            failures[name] = opened
-        elif not (hidden and opened.head.state is not State.ACTIVE):
-            try:
-                secrets[name] = secret(reader.usable(opened))
-            except DynastashError as error:
-                failures[name] = error
+def whole(found: Mapping[str, Secret | DynastashError | None]) -> dict[str, Secret]:
+    """All of ``found``, without what is None, or :class:`PartialError` with each that is an error."""
+    failures = {name: one for name, one in found.items() if isinstance(one, DynastashError)}
     if failures:
         raise partial(failures, len(found))
-    return secrets
+    return {name: one for name, one in found.items() if isinstance(one, Secret)}
 
 
 def partial(failures: Mapping[str, DynastashError], wanted: int) -> PartialError:
