@@ -13,6 +13,7 @@ from dynastash.cli import exits, output
 from dynastash.cli.command import Command, GlobalOption, write_options
 from dynastash.cli.options import Settings, Usage, with_globals
 from dynastash.cli.outcome import outcome
+from dynastash.cli.quick import COMPLETE
 from dynastash.cli.summaries import SUMMARIES
 
 _SECTIONS: Final = {
@@ -64,8 +65,6 @@ _MODULES: Final = {
     "completion": "completion",
 }
 _LONGEST_MESSAGE: Final = 300
-COMPLETE: Final = "_DYNASTASH_COMPLETE"
-"""The variable by which a shell's completion script asks for completions (:mod:`dynastash.cli.completion`)."""
 
 
 class Commands(click.Group):

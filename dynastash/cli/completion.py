@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from dynastash.cli import completing
 from dynastash.cli.command import Command
-from dynastash.cli.output import visible, write_text
+from dynastash.cli.output import write_text
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -95,7 +96,7 @@ def completion_command(shell: str) -> None:
 def answer(app: click.Command, shell: str) -> int:
     """Print what could stand at the cursor of ``COMP_LINE``; 0, or 1 where that could not be found out."""
     try:
-        words = _split(os.environ.get("COMP_LINE", ""))
+        words = completing.split(os.environ.get("COMP_LINE", ""))
         incomplete = words.pop()
         option, equals, _ = incomplete.partition("=")
         before = option + equals if equals and option.startswith("--") else ""
@@ -103,8 +104,7 @@ def answer(app: click.Command, shell: str) -> int:
         if any(item.type == "file" for item in items):
             write_text(":files\n")
             return 0
-        hidden = _hidden(incomplete) if shell == "bash" else 0
-        write_text("".join(f"{_line(shell, before + item.value, item.help)[hidden:]}\n" for item in items))
+        completing.offer(shell, incomplete, [(before + item.value, item.help) for item in items])
     except (Exception, KeyboardInterrupt):
         return 1
     return 0
@@ -115,38 +115,3 @@ def _items(app: click.Command, words: list[str], incomplete: str) -> list[Comple
 
     # click adds to the list that it is given.
     return ShellComplete(app, {}, "dynastash", "").get_completions(list(words), incomplete)
-
-
-def _line(shell: str, value: str, description: str | None) -> str:
-    if shell == "bash" or not description:
-        return value
-    return f"{value}\t{visible(description)}"
-
-
-def _split(line: str) -> list[str]:
-    """The words of a command line as a shell sees them, the last one unfinished and possibly empty."""
-    import shlex
-
-    lexer = shlex.shlex(line + "x", posix=True)  # a last word, though the line should end in a space
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    words: list[str] = []
-    try:
-        words += lexer
-    except ValueError:  # within quotes, or behind a backslash
-        words.append(lexer.token or "x")
-    words[-1] = words[-1][:-1]
-    # Assignments may precede the command.
-    while len(words) > 1 and "=" in words[0]:
-        words.pop(0)
-    return words
-
-
-def _hidden(incomplete: str) -> int:
-    """How much of the unfinished word lies before the part that bash replaces: up to its last word break.
-
-    An @ begins the part that is replaced, as in the name of a host; any other break ends what stays.
-    """
-    breaks = os.environ.get("COMP_WORDBREAKS", "")
-    ends = (incomplete.rfind(char) + (char != "@") for char in breaks)
-    return max((0, *ends))

@@ -8,11 +8,10 @@ import click
 
 from dynastash.cli import exits
 from dynastash.cli.command import Command, OwnOption
+from dynastash.cli.listed import OPTIONAL, show
 from dynastash.cli.options import Period, SecretName, Settings, common, name_argument
-from dynastash.cli.output import emit, emit_table, info_data, say, shortened, version_data
-from dynastash.models import SecretInfo, State, Version
-
-_OPTIONAL = ("comment", "expires (UTC)", "tags")
+from dynastash.cli.output import emit, emit_table, shortened, version_data
+from dynastash.models import SecretInfo, Version
 
 
 @click.command("list", cls=Command)
@@ -38,19 +37,15 @@ def list_command(
     """
     if exit_code and expiring is None:
         raise click.UsageError("--exit-code goes with --expiring")
-    stash = settings.stash()
-    found = [info for info in stash.list(prefix, verified=verified) if everything or info.state is State.ACTIVE]
+    only, which = None, ""
     if expiring is not None:
-        now = datetime.now(UTC)  # the difference, because a sum could lie behind the year 9999
-        found = [info for info in found if info.expires_at is not None and info.expires_at - now <= expiring]
-    if not found:
-        which = [f"start with {prefix}"] if prefix else []
-        which += ["expire by then"] if expiring is not None else []
-        say(f"no secrets {' and '.join(which)}{' ' if which else ''}in {stash.environment} ({stash.where})")
-    if settings.output != "table":
-        emit([info_data(info) for info in found], settings.output)
-    elif found:
-        emit_table([_secret_row(info, everything) for info in found], _headers(everything), _OPTIONAL)
+        now, which = datetime.now(UTC), "expire by then"
+
+        def only(info: SecretInfo) -> bool:
+            # The difference, because a sum could lie behind the year 9999.
+            return info.expires_at is not None and info.expires_at - now <= expiring
+
+    found = show(settings, prefix, everything=everything, verified=verified, only=only, which=which)
     if exit_code and found:
         click.get_current_context().exit(exits.CONFLICT)
 
@@ -70,29 +65,8 @@ def history_command(settings: Settings, name: str) -> None:
     emit_table(
         [_version_row(version) for version in versions],
         ("version", "stage", "created (UTC)", "by", "comment", "expires (UTC)"),
-        _OPTIONAL,
+        OPTIONAL,
     )
-
-
-def _headers(everything: bool) -> tuple[str, ...]:
-    headers = ("name", "version", "updated (UTC)", "by", "comment", "expires (UTC)", "tags")
-    return (*headers, "state") if everything else headers
-
-
-def _secret_row(info: SecretInfo, everything: bool) -> list[object]:
-    pending = f"(pending {info.pending})" if info.pending else ""
-    number = "" if info.current is None else info.current
-    tags = " ".join(f"{key}={text}" for key, text in sorted(info.tags.items()))
-    row = [
-        info.name,
-        f"{number} {pending}".strip(),
-        info.updated_at,
-        info.updated_by,
-        shortened(info.comment),
-        info.expires_at,
-        shortened(tags),
-    ]
-    return [*row, info.state] if everything else row
 
 
 def _version_row(version: Version) -> list[object]:

@@ -54,22 +54,15 @@ class SecretName(_ParamType):
     name = "name"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Names that start with what is typed, or none: a prompt is no place to complain."""
+        """Names that start with what is typed."""
         from click.shell_completion import CompletionItem
 
-        from dynastash.cli.output import shortened
-        from dynastash.errors import DynastashError
-        from dynastash.models import State
+        from dynastash.cli.completing import names
 
         settings = Settings()
-        settings.asks = False
         for context in (ctx.find_root(), ctx):
-            settings.take({**context.params, "verbose": False})  # nothing is said at a prompt
-        try:
-            found = settings.stash().list(incomplete)
-        except DynastashError:
-            return []
-        return [CompletionItem(info.name, help=shortened(info.comment)) for info in found if info.state is State.ACTIVE]
+            settings.take(context.params)
+        return [CompletionItem(name, help=comment) for name, comment in names(settings, incomplete)]
 
 
 class EnvironmentName(_ParamType):

@@ -39,3 +39,25 @@ SUMMARIES: Final = {
     "migrate": "Bring secrets over with all their versions; nothing at the source is changed.",
     "sync": "Keep copies of secrets where ECS, CloudFormation and other services of AWS read them.",
 }
+
+NAMED: Final = (
+    "put",
+    "get",
+    "list",
+    "history",
+    "diff",
+    "generate",
+    "rotate",
+    "rollback",
+    "delete",
+    "undelete",
+    "destroy",
+    "prune",
+    "doctor",
+    "access",
+    "audit",
+    "verify",
+    "advance",
+    "rewrap",
+)
+"""Those whose first argument is a secret's name."""

@@ -88,3 +88,4 @@ def test_the_reference_is_up_to_date() -> None:
     """docs/reference/cli.md is what `python -m tests.cli.reference --write` makes."""
     assert reference.DOCUMENT.read_text(encoding="utf-8") == reference.text()
     assert reference.SOURCE.read_text(encoding="utf-8") == reference.summaries()
+    assert reference.HELP.read_text(encoding="utf-8") == reference.overviews()

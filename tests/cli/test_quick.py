@@ -1,4 +1,4 @@
-"""`get NAME` parsed by hand does what click would do, and leaves everything else to click."""
+"""What is parsed by hand does what click would do, and everything else is left to click."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ WORDS = st.sampled_from(
             "gone",
             "bin",
             "n@1",
+            "app",
             "n#a",
             "dynastash://n",
             "",
@@ -42,7 +43,10 @@ WORDS = st.sampled_from(
             "LOCAL",
             "-v",
             "-o",
+            "--output",
             "json",
+            "table",
+            "xml",
             "--raw",
             "--help",
             "-h",
@@ -68,6 +72,13 @@ def by(run: Callable[[list[str]], int | None], arguments: list[str], given_: byt
 @example(["get", "-e", "-e", "n"])
 @example(["put", "fresh"])
 @example(["put", "n@1", "-e", "local"])
+@example(["list"])
+@example(["list", "app", "-o", "json"])
+@example(["-o", "table", "list", "gone", "-e", "local"])
+@example(["list", "", "--output", "xml"])
+@example([])
+@example(["--help"])
+@example(["-h"])
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_it_is_as_if_click_had_done_it(stored: Cli, arguments: list[str]) -> None:
     """Whatever it takes upon itself comes out the same: output, errors, exit code, what is stored."""
@@ -112,16 +123,58 @@ def test_to_a_terminal_too(stored: Cli, terminal: bool) -> None:
         assert Done(code or 0, out.getvalue(), err.getvalue().decode()) == stored("get", name, terminal=terminal)
 
 
-def test_completion_is_not_its_business(stored: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shell that asks for completions gets no value."""
-    monkeypatch.setenv("_DYNASTASH_COMPLETE", "bash_complete")
-    assert quick.run(["get", "n"]) is None
+LINES = st.lists(
+    st.sampled_from(["dynastash", "get", "list", "run", "put", "-e", "local", "-elocal", "--env", "--env=", "n", "ap"]),
+    max_size=4,
+).map(" ".join)
+ENDS = st.sampled_from(["", " ", " a", " -", " 'a", " n@", " --env=l", " ü", "\\"])
 
 
-def test_a_process_that_gets_a_secret_has_no_click(stored: Cli) -> None:
+@given(st.sampled_from(["bash", "zsh", "fish", "tcsh"]), LINES, ENDS)
+@example("bash", "dynastash get", " ")
+@example("bash", "dynastash get", " app/")
+@example("bash", "dynastash get", " n@")
+@example("zsh", "dynastash -e local history", " a")
+@example("fish", "AWS_PROFILE=x dynastash list", " '")
+@example("zsh", "dynastash -e -v get", " ")
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_name_is_completed_as_if_click_had_done_it(stored: Cli, shell: str, line: str, end: str) -> None:
+    """Whatever of it is taken upon: the same words, and the same descriptions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("_DYNASTASH_COMPLETE", shell)
+        patch.setenv("COMP_LINE", line + end)
+        patch.setenv("COMP_WORDBREAKS", "\"'@><=;|&(:")
+        done = by(quick.run, ["get", "n"], None)  # a shell that asks for completions gets no value
+        assert done.out == b"" if done.code == -1 else done == by(app.run, ["get", "n"], None)
+
+
+@pytest.mark.parametrize("line", ["dynastash get ", "dynastash -e local list ap", "dynastash --env local rotate 'ap"])
+def test_names_are_completed_without_click(stored: Cli, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or there would be nothing gained."""
+    monkeypatch.setenv("_DYNASTASH_COMPLETE", "zsh")
+    monkeypatch.setenv("COMP_LINE", line)
+    done = by(quick.run, [], None)
+    assert done.code == 0
+    assert b"app/n\n" in done.out
+
+
+@pytest.mark.parametrize("columns", ["80", "99", "100", "101", "250", "60", "0", "-1", "wide", ""])
+def test_help_fits_the_terminal(stored: Cli, columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laid out as click does it, whether it comes ready or not."""
+    monkeypatch.setenv("COLUMNS", columns)
+    done = by(quick.run, ["--help"], None)
+    assert (done.code == -1) == (columns in ("99", "60"))
+    if done.code == 0:
+        assert done == by(app.run, ["--help"], None)
+
+
+@pytest.mark.parametrize(
+    ("command", "begins"), [("get n", b"value"), ("list -o json", b"["), ("--help", b"Usage"), ("", b"Usage")]
+)
+def test_a_process_that_gets_a_secret_has_no_click(stored: Cli, command: str, begins: bytes) -> None:
     """Seen from outside: in the process that `dynastash get` is."""
-    done = stored.shell("python -X importtime -m dynastash get n")
-    assert done.out == b"value"
+    done = stored.shell(f"python -X importtime -m dynastash {command}")
+    assert done.out.startswith(begins)
     assert "dynastash.cli.quick" in done.err
     assert "| click" not in done.err.replace("  ", "")
     assert "dataclasses" not in done.err
