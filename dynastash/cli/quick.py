@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from dynastash.cli import stdin
 from dynastash.cli.outcome import outcome
 from dynastash.cli.output import FORMATS, say, say_written, settle_streams, write_text, write_value
 from dynastash.cli.settings import Settings
-from dynastash.models import is_name
 
 if TYPE_CHECKING:
     from dynastash.models import Secret
@@ -25,15 +23,19 @@ COMPLETE: Final = "_DYNASTASH_COMPLETE"
 _ENV: Final = ("-e", "--env")
 _OUTPUT: Final = ("-o", "--output")
 _SHELLS: Final = ("bash", "zsh", "fish")
+_COMMANDS: Final = ("get", "put", "list")
 
 
-class _Asked(NamedTuple):
+class _Asked:
     """A command, its one argument, and what the two options say that are understood here."""
 
-    command: str
-    argument: str
-    env: str | None = None
-    output: str | None = None
+    __slots__ = ("argument", "command", "env", "output")
+
+    def __init__(self, command: str, argument: str = "", *, env: str | None = None, output: str | None = None) -> None:
+        self.command = command
+        self.argument = argument
+        self.env = env
+        self.output = output
 
 
 def run(arguments: list[str]) -> int | None:
@@ -43,8 +45,13 @@ def run(arguments: list[str]) -> int | None:
     if arguments in ([], ["-h"], ["--help"]):
         return _help()
     asked = _understand(arguments)
-    if asked is None or (asked.command == "put" and not stdin.is_given()):
+    if asked is None:
         return None
+    if asked.command == "put":
+        from dynastash.cli import stdin
+
+        if not stdin.is_given():
+            return None
     settle_streams()
     settings = Settings()
     settings.take({"env": asked.env, "output": asked.output})
@@ -75,6 +82,8 @@ def warn_of(value: bytes) -> None:
 
 
 def _put(settings: Settings, name: str) -> int:
+    from dynastash.cli import stdin
+
     stash = settings.stash()
     value = stdin.read()
     warn_of(value)
@@ -107,12 +116,14 @@ def _understand(arguments: list[str]) -> _Asked | None:
             return None
         else:
             words.append(argument)
-    if not 1 <= len(words) <= 2:
+    if not 1 <= len(words) <= 2 or words[0] not in _COMMANDS:
         return None
-    asked = _Asked(*words, **given) if len(words) == 2 else _Asked(words[0], "", **given)
+    from dynastash.models import is_name
+
+    asked = _Asked(*words, **given)
     if asked.command == "list":
         return asked if asked.output in (None, *FORMATS) and (asked.argument == "" or is_name(asked.argument)) else None
-    if asked.command not in ("get", "put") or asked.output is not None or not is_name(asked.argument):
+    if asked.output is not None or not is_name(asked.argument):
         return None
     return asked if asked.command == "put" or "@" not in asked.argument else None
 

@@ -27,8 +27,8 @@ MARGIN = 1.15
 PINNED = {
     "get": 216,
     "get, embedded": 203,
-    "list of 25": 297,
-    "--help": 232,
+    "list of 25": 200,
+    "--help": 93,
 }
 COMMANDS = {
     "get": (["get", name_of(7)], True, value_of(7, 1)),
