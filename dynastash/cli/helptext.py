@@ -42,6 +42,8 @@ Use:
   run         Run PROGRAM with secrets as environment variables: all of them,
               or it does not start.
   render      Fill the secrets into TEMPLATE, a file or -.
+  sync        Keep copies of secrets where ECS, CloudFormation and other
+              services of AWS read them.
 
 Operate:
   deploy      Create or update the table and the keys of ENV on AWS.
@@ -64,6 +66,8 @@ Operate:
               another program with --format.
   import      Restore a backup that `dynastash export --sealed` made, into an
               environment of the same name.
+  migrate     Bring secrets over with all their versions; nothing at the
+              source is changed.
   env         Show the environments, which one is in use, and why.
   completion  Print a script for SHELL that completes commands, options and
               names.
@@ -114,6 +118,8 @@ Use:
   run         Run PROGRAM with secrets as environment variables: all of them, or it does not
               start.
   render      Fill the secrets into TEMPLATE, a file or -.
+  sync        Keep copies of secrets where ECS, CloudFormation and other services of AWS read
+              them.
 
 Operate:
   deploy      Create or update the table and the keys of ENV on AWS.
@@ -132,6 +138,7 @@ Operate:
               --format.
   import      Restore a backup that `dynastash export --sealed` made, into an environment of the
               same name.
+  migrate     Bring secrets over with all their versions; nothing at the source is changed.
   env         Show the environments, which one is in use, and why.
   completion  Print a script for SHELL that completes commands, options and names.
 
