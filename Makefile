@@ -23,10 +23,8 @@ test-ddblocal: $(VENV)/.developed ## run the store's contract on Amazon's Dynamo
 test-transports: $(VENV)/.developed ## run the command line's tests on AWS under each transport and compare what they print
 	$(BIN)/python -m tests.cli.recording -n auto
 
-# Tracing makes the walks of the model and the fault matrix several times slower, and they reach nothing new.
-coverage: $(VENV)/.developed ## measure coverage; require 95 % of lines and branches
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS) \
-		tests/unit tests/vectors tests/contract tests/cli tests/engines
+coverage: ## run the tests as `make test` does, and measure coverage; require 95 % of lines and branches
+	$(MAKE) test PYTEST_ARGS="--cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)"
 
 second-evaluator: .node/.installed ## install the second evaluator of policies, which the tests then ask too (npm, some 20 MB)
 

@@ -14,7 +14,16 @@ import pytest
 
 from tests.engines.fixtures import clean_environment, ddblocal, live, ministack, moto
 
+_UNTRACED = ("bench", "faults", "fuzz", "history", "property")
+
 __all__ = ["clean_environment", "ddblocal", "interruptible", "live", "ministack", "moto", "unprivileged", "unraisable"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where coverage is measured, long walks are left out: tracing slows them down, and they reach nothing new."""
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).parts[0] in _UNTRACED:
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(scope="session", autouse=True)
