@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from dynastash.aws.base import AwsSettings
     from dynastash.aws.clients import Clients
+    from dynastash.credstash.keys import TableKeys
+    from dynastash.credstash.table import Table
+    from dynastash.credstash.terms import Terms
     from dynastash.models import DataKey
     from dynastash.places import Source, Target
     from dynastash.stash.api import Stash
@@ -62,15 +65,22 @@ def open_source(
     *,
     way: Mapping[str, str] | None = None,
     whole: bool = True,
-    context: Mapping[str, str] | None = None,  # noqa: ARG001
+    terms: Terms | None = None,
 ) -> Source:
     """The place that secrets are taken from. Raises :class:`ConfigError`; nothing is called before it is read.
 
     ``way`` (``region``, ``profile``, ``role_arn``, ``endpoint_url``) says how it is reached where that is not how
     ``near`` is, the environment that they go to. ``whole`` asks for every version instead of the current one.
-    ``context`` is the encryption context of a credstash table's values.
+    ``terms`` are what a credstash table's items are opened with.
     """
     way = way or {}
+    if place.kind == Kind.CREDSTASH:
+        from dynastash.credstash.reader import CredstashSource
+        from dynastash.credstash.terms import Terms
+
+        terms = terms or Terms()
+        table, keys = _credstash(place, near, way, terms)
+        return CredstashSource(table, keys, terms.contexts, whole=whole, require_binding=terms.require_binding)
     if place.kind == Kind.ENVIRONMENT:
         from dynastash.transfer.environment import EnvironmentSource
 
@@ -113,6 +123,23 @@ def open_target(
             _clients(near, way), place.where, near.name, key_id=key_id, recovery_days=recovery_days
         )
     raise ConfigError(f"secrets cannot be handed to {place}")
+
+
+def _credstash(
+    place: Place, near: Environment, way: Mapping[str, str], terms: Terms, key: str | None = None
+) -> tuple[Table, TableKeys]:
+    """A credstash table and the keys of its items. ``key`` is for new ones."""
+    from dynastash.aws.choose import open_transport
+    from dynastash.credstash.keys import DEFAULT_KEY, TableKeys
+    from dynastash.credstash.table import Table
+    from dynastash.frozen import replace
+
+    settings = settings_near(near, way)
+    transport = open_transport(settings)
+    elsewhere = terms.kms_region and terms.kms_region != settings.region
+    to_kms = open_transport(replace(settings, region=terms.kms_region)) if elsewhere else transport
+    keys = TableKeys(to_kms, key=key or DEFAULT_KEY, trusted=terms.trusted, concurrency=near.concurrency)
+    return Table(transport, place.where), keys
 
 
 def _clients(near: Environment, way: Mapping[str, str]) -> Clients:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from dynastash.cli.command import Command, OwnOption, PlaceOption
 from dynastash.cli.moving import move
+from dynastash.cli.oldtable import opened_with
 from dynastash.cli.options import Pair, PlainText, Settings, common, dry_run
 from dynastash.cli.places import from_place, place
-from dynastash.places import Kind
+
+if TYPE_CHECKING:
+    from dynastash.credstash.terms import Terms
+    from dynastash.places import Kind
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _ORDERS: Final = ("served", "numeric")
@@ -44,24 +48,6 @@ def _which_keys(command: _F) -> _F:
     return command
 
 
-def _of_credstash(command: _F) -> _F:
-    """``context`` and ``order``: what a table of credstash's does not say itself."""
-    command = click.option(
-        "--order",
-        cls=PlaceOption,
-        type=click.Choice(_ORDERS),
-        metavar="ORDER",
-        help="Which version becomes current where the source serves another than the highest: served or numeric.",
-    )(command)
-    return click.option(
-        "--context",
-        cls=PlaceOption,
-        type=Pair(),
-        multiple=True,
-        help="Encryption context of a credstash table's values; may be repeated.",
-    )(command)
-
-
 @click.command(
     "migrate",
     cls=Command,
@@ -87,7 +73,14 @@ def _of_credstash(command: _F) -> _F:
     help="Leave older versions out that cannot be read, and take the others without them.",
 )
 @dry_run
-@_of_credstash
+@opened_with
+@click.option(
+    "--order",
+    cls=PlaceOption,
+    type=click.Choice(_ORDERS),
+    metavar="ORDER",
+    help="Which version becomes current where the source serves another than the highest: served or numeric.",
+)
 @from_place
 @common
 def migrate_command(
@@ -98,7 +91,7 @@ def migrate_command(
     only: tuple[str, ...],
     skip_unreadable: bool,
     dry_run: bool,
-    context: tuple[tuple[str, str], ...],
+    terms: Callable[[Kind], Terms | None],
     order: str | None,
     source_way: Mapping[str, str],
 ) -> None:
@@ -120,11 +113,5 @@ def migrate_command(
     )
     named = place(source)
     stash = settings.stash()
-    taken = open_source(named, settings.environment(), way=source_way, context=_context(context, named.kind))
+    taken = open_source(named, settings.environment(), way=source_way, terms=terms(named.kind))
     move(settings, stash, taken.read(), rules, source=taken.description, only=only, dry_run=dry_run)
-
-
-def _context(pairs: tuple[tuple[str, str], ...], kind: Kind) -> Mapping[str, str]:
-    if pairs and kind != Kind.CREDSTASH:
-        raise click.UsageError("--context goes with --from credstash:TABLE")
-    return dict(pairs)

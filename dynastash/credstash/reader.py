@@ -24,7 +24,7 @@ MEMORY: Final = 64 << 20
 
 
 class CredstashSource:
-    """Every secret of ``table`` with all its versions, opened with ``keys`` under ``contexts``.
+    """Every secret of ``table`` with all its versions, or the one that credstash serves where not ``whole``.
 
     ::
 
@@ -32,9 +32,10 @@ class CredstashSource:
         keys = TableKeys(transport, trusted=("alias/credstash",))
         source = CredstashSource(Table(transport, "credential-store"), keys, Contexts({"env": "prod"}))
 
-    Revisions go in credstash's own order, so that the last one is the one that it serves; where that is not the one
-    with the highest number, the history's notes say so. What does not open, what is no item of credstash's, and, with
-    ``require_binding``, what dynastash has not bound, is a revision with a problem.
+    Revisions go in the order of their numbers. credstash compares versions as text, and serves the one that sorts last;
+    where that is not the one with the highest number, ``served`` says which it is, and where some are no numbers, their
+    order is credstash's. What does not open, what is no item of credstash's and, with ``require_binding``, what
+    dynastash has not bound, is a revision with a problem.
     """
 
     def __init__(
@@ -43,11 +44,14 @@ class CredstashSource:
         keys: TableKeys,
         contexts: Contexts | None = None,
         *,
+        whole: bool = True,
         require_binding: bool = False,
         memory: int = MEMORY,
     ) -> None:
         self._table = table
-        self._opener = Opener(keys, contexts or Contexts(), require_binding=require_binding)
+        self._contexts = contexts or Contexts()
+        self._opener = Opener(keys, self._contexts, require_binding=require_binding)
+        self._whole = whole
         self._memory = memory
 
     @property
@@ -61,17 +65,27 @@ class CredstashSource:
 
         def items() -> Iterator[Item]:
             for name, versions in self._secrets():
-                begun.append((name, versions))
-                yield from versions
+                begun.append((name, versions if self._whole else versions[-1:]))
+                yield from begun[-1][1]
 
         revisions: list[Revision] = []
         for result in self._opener.open_many(items()):
             name, versions = begun[0]
-            revisions.append(_revision(versions[len(revisions)], result))
+            revisions.append(self._revision(versions[len(revisions)], result))
             if len(revisions) == len(versions):
                 begun.popleft()
-                yield History(name, tuple(revisions), notes=tuple(_notes(revisions)))
+                yield _history(name, revisions)
                 revisions = []
+
+    def _revision(self, item: Item, result: Opened | DynastashError) -> Revision:
+        label = label_of(item)
+        if isinstance(result, DynastashError):
+            problem = f"{result}; {result.hint}" if result.hint else str(result)
+            return Revision(label.version, None, problem, comment=label.comment)
+        context = self._contexts.for_item(label)
+        return Revision(
+            label.version, result.value, comment=label.comment, created_at=result.created_at, context=context
+        )
 
     def _secrets(self) -> Iterator[tuple[str, list[Item]]]:
         """Each name with its items in the order of their versions."""
@@ -98,32 +112,25 @@ def _weight(item: Item) -> int:
     return sum(len(str(content)) for value in item.values() for content in value.values())
 
 
-def _revision(item: Item, result: Opened | DynastashError) -> Revision:
-    label = label_of(item)
-    if isinstance(result, DynastashError):
-        problem = f"{result}; {result.hint}" if result.hint else str(result)
-        return Revision(label.version, None, problem, comment=label.comment)
-    return Revision(label.version, result.value, comment=label.comment, created_at=result.created_at)
-
-
-def _notes(revisions: Sequence[Revision]) -> Iterator[str]:
-    """What is odd about the versions of a secret."""
-    labels = [revision.label for revision in revisions]
-    numbers = {label: number for label in labels if (number := number_of(label)) is not None}
-    words = [label for label in labels if label not in numbers]
-    served = labels[-1]
+def _history(name: str, revisions: Sequence[Revision]) -> History:
+    """``revisions``, which are in credstash's order, in that of their numbers."""
+    numbers = [number_of(revision.label) for revision in revisions]
+    words = [revision.label for revision, number in zip(revisions, numbers, strict=True) if number is None]
+    served = revisions[-1].label
+    notes = []
     if words:
-        yield f"these versions are no numbers: {', '.join(map(repr, words))}"
-    if numbers and numbers.get(served) != max(numbers.values()):
-        highest = max(numbers, key=numbers.__getitem__)
-        yield (
-            f"credstash serves version {served!r}, which sorts last as text, although {highest!r} has the highest "
-            "number: the versions are taken in credstash's order"
-        )
-    elif [numbers[label] for label in labels if label in numbers] != sorted(numbers.values()):
-        yield "the versions are not in the order of their numbers as text, which is the order that they are taken in"
-    if len(set(numbers.values())) < len(numbers):
-        yield "a version number is there twice, with and without zeros before it"
+        notes.append(f"these versions are no numbers: {', '.join(map(repr, words))}")
+    if len(set(numbers) - {None}) + len(words) < len(numbers):
+        notes.append("a version number is there twice, with and without zeros before it")
+    if numbers[-1] is not None:  # else a word is served, and its place among numbers is what credstash gives it
+        revisions = sorted(revisions, key=_by_number)
+    last = revisions[-1].label
+    return History(name, tuple(revisions), notes=tuple(notes), served=None if last == served else served)
+
+
+def _by_number(revision: Revision) -> tuple[int, bytes]:
+    number = number_of(revision.label)
+    return -1 if number is None else number, order(revision.label)
 
 
 if TYPE_CHECKING:

@@ -111,30 +111,46 @@ def test_the_most_exact_context_wins() -> None:
         assert Contexts({}, of).for_item(Label("app/x", padded(1))) == {"chosen": keys[left]}
 
 
-def test_the_order_is_credstashs(old: OldTable) -> None:
-    """The last one is the one that it serves; where numbers say otherwise, a note does."""
+def test_the_order(old: OldTable) -> None:
+    """That of the numbers; where credstash serves another than the highest, the history says which."""
     for name, versions in {
-        "legacy": ["9", "10"],
+        "legacy": ["9", "10", "8"],
         "mixed": [padded(1), "1", "2"],
         "word": [padded(1), padded("rel-7"), "~"],
         "long": ["9" * 19, "1" + "0" * 19],
-        "inner": ["10", "2", padded(99)],
+        "inner": ["10", "2", "99"],
+        "words first": ["!", "10", "9"],
         "plain": [padded(9), padded(10)],
     }.items():
         for version in versions:
             old.add(name, version, version.encode())
     found = read(old)
-    assert list(values(found["legacy"])) == ["10", "9"]
-    assert found["legacy"].notes == (
-        "credstash serves version '9', which sorts last as text, although '10' has the highest number: the versions "
-        "are taken in credstash's order",
-    )
-    assert found["mixed"].notes == ("a version number is there twice, with and without zeros before it",)
-    assert found["word"].notes[0] == "these versions are no numbers: '00000000000000rel-7', '~'"
-    assert found["word"].notes[1].startswith("credstash serves version '~'")
-    assert found["long"].notes[0].startswith("credstash serves version '9999999999999999999'")
-    assert found["inner"].notes[0].startswith("credstash serves version '2'")
-    assert found["plain"].notes == ()
+    assert {name: (list(values(history)), history.served) for name, history in found.items()} == {
+        "legacy": (["8", "9", "10"], "9"),
+        "mixed": ([padded(1), "1", "2"], None),
+        "word": ([padded(1), padded("rel-7"), "~"], None),
+        "long": (["9" * 19, "1" + "0" * 19], "9" * 19),
+        "inner": (["2", "10", "99"], None),
+        "words first": (["!", "9", "10"], "9"),
+        "plain": ([padded(9), padded(10)], None),
+    }
+    assert {name: history.notes for name, history in found.items() if history.notes} == {
+        "mixed": ("a version number is there twice, with and without zeros before it",),
+        "word": ("these versions are no numbers: '00000000000000rel-7', '~'",),
+        "words first": ("these versions are no numbers: '!'",),
+    }
+
+
+def test_current_values_alone(old: OldTable, wire: CountingTransport) -> None:
+    """What credstash serves, and nothing else is opened."""
+    for version in ("9", "10", "8"):
+        old.add("a", version, version.encode(), {"env": "prod"})
+    source = CredstashSource(old.table, old.keys(), Contexts({"env": "prod"}), whole=False)
+    (history,) = source.read()
+    assert values(history) == {"9": b"9"}
+    assert history.served is None
+    assert history.revisions[0].context == {"env": "prod"}
+    assert wire.calls == {Operation.SCAN: 1, Operation.DECRYPT: 1}
 
 
 def test_binding(old: OldTable) -> None:
