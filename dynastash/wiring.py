@@ -146,7 +146,7 @@ def _clients(near: Environment, way: Mapping[str, str]) -> Clients:
     """Clients that wait for services which allow a few calls a second."""
     from dynastash.aws.clients import Clients
 
-    return Clients(settings_near(near, way), attempts=10)
+    return Clients(settings_near(near, way), attempts=6)
 
 
 def settings_near(near: Environment, way: Mapping[str, str]) -> AwsSettings:

@@ -24,6 +24,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 KINDS: Final = (Kind.SSM, Kind.SECRETS_MANAGER)
 _LAYOUTS: Final = ("names", "chamber")
 _TIERS: Final = ("standard", "advanced")
+KEPT: Final[Mapping[str, Any]] = {"kms_key": None, "tier": "standard", "recovery_days": 30, "take_over": False}
+"""How copies are kept where nothing else is said."""
+
 _DONE: Final = {"create": "created", "update": "updated", "take over": "taken over", "remove": "removed"}
 _WORDS: Final = {
     "create": "to create",
@@ -35,16 +38,7 @@ _WORDS: Final = {
     "refused": "refused",
     "unreadable": "unreadable",
 }
-_NOTES: Final = {
-    Kind.SSM: (
-        "whoever may ssm:GetParameter them and decrypt with their KMS key reads these copies; dynastash's policies and "
-        "`dynastash access` do not cover them"
-    ),
-    Kind.SECRETS_MANAGER: (
-        "whoever may secretsmanager:GetSecretValue them and decrypt with their KMS key reads these copies; dynastash's "
-        "policies and `dynastash access` do not cover them"
-    ),
-}
+_READ_BY: Final = {Kind.SSM: "ssm:GetParameter", Kind.SECRETS_MANAGER: "secretsmanager:GetSecretValue"}
 
 
 def which_copies(command: _F) -> _F:
@@ -98,21 +92,28 @@ def which_copies(command: _F) -> _F:
 
 
 def how_kept(command: _F) -> _F:
-    """``kms_key``, ``tier``, ``recovery_days`` and ``take_over``: how copies are kept where they go."""
+    """``kept``: the ``kms_key``, ``tier``, ``recovery_days`` and ``take_over`` by which copies are kept."""
+
+    @functools.wraps(command)
+    def invoke(*args: Any, **given: Any) -> Any:
+        kept: Mapping[str, Any] = {name: given.pop(name) for name in KEPT}
+        return command(*args, **given, kept=kept)
+
     option = functools.partial(click.option, cls=PlaceOption)
+    wrapped: Any = invoke
     for each in (
         option("--take-over", is_flag=True, help="Replace what somebody else made there under the same keys."),
         option(
             "--recovery-days",
             type=Whole(7),
-            default=30,
+            default=KEPT["recovery_days"],
             metavar="DAYS",
             help="How long Secrets Manager can restore what is removed, 7 to 30.  [default: 30]",
         ),
         option(
             "--tier",
             type=click.Choice(_TIERS),
-            default="standard",
+            default=KEPT["tier"],
             metavar="TIER",
             help="standard, or advanced: Parameter Store takes values above 4 KiB, at a price.  [default: standard]",
         ),
@@ -123,8 +124,8 @@ def how_kept(command: _F) -> _F:
             help="KMS key that encrypts the copies.  [default: the service's own]",
         ),
     ):
-        command = each(command)
-    return command
+        wrapped = each(wrapped)
+    return wrapped  # type: ignore[no-any-return]
 
 
 def hand_over(
@@ -163,9 +164,12 @@ def hand_over(
     shows = settings.output == "table"
     if shows:
         _show_plan(planned)
-    say(f"{_summary(planned)}, in {described}")
+    say(f"{described}: {_summary(planned)}")
     if planned.changes:
-        say(f"note: {_NOTES[place.kind]}")
+        say(
+            f"note: copies are read by whoever IAM allows {_READ_BY[place.kind]} on them and their KMS key's use; "
+            "dynastash's policies do not guard them"
+        )
         say(f"note: {price.told}")
     results: Sequence[Done] = ()
     if planned.changes and not dry_run:
@@ -175,7 +179,7 @@ def hand_over(
             results = list(doing)
         with progress(iter([0]), "reading back"):
             results = outgoing.verify(target, results)
-        say(f"{_told(results)} in {described}")
+        say(f"{described}: {_told(results)}")
     elif dry_run or not planned.changes:
         say("nothing was changed")
     if not shows:
@@ -219,7 +223,7 @@ def _told(results: Sequence[Done]) -> str:
     done = [str(each.step.action) for each in results if each.error is None]
     parts = [f"{_DONE[action]} {done.count(action)}" for action in dict.fromkeys(done)]
     failed = len(results) - len(done)
-    return ", ".join([*parts, *([f"{failed} failed"] if failed else [])]) + ", as read back"
+    return ", ".join([*parts, *([f"{failed} failed"] if failed else [])]) + "; compared with what is there now"
 
 
 def _data(environment: str, place: Place, planned: Plan, results: Sequence[Done], price: Cost) -> dict[str, Any]:
@@ -252,11 +256,13 @@ def _complain(planned: Plan, results: Sequence[Done]) -> None:
     failures |= {each.step.key: each.error for each in results if each.error is not None}
     if not failures:
         return
+    done = any(each.error is None for each in results)
     some = "; ".join(f"{key}: {error}" for key, error in list(failures.items())[:3])
     more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
     hints = {error.hint for error in failures.values()}
     raise PartialError(
         f"{len(failures)} of {counted(len(planned.steps), 'key')} could not be handed over: {some}{more}",
         failures,
-        hint=(hints.pop() if len(hints) == 1 else None) or "the rest is done; mend what is listed and run it again",
+        hint=(hints.pop() if len(hints) == 1 else None)
+        or ("the rest is done; " if done else "") + "mend what is listed, or leave it out",
     )

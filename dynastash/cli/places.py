@@ -41,6 +41,11 @@ def place(text: str, kinds: Sequence[Kind] = tuple(Kind)) -> Place:
         raise Usage(str(error), error.hint or "") from None
 
 
+def is_place(text: str | None) -> bool:
+    """Whether ``text`` begins as a place does, and not as a file's path would be meant to."""
+    return text is not None and text.partition(":")[0] in tuple(Kind) and ":" in text
+
+
 def _ways(command: _F, direction: str, parameter: str, whose: str) -> _F:
     @functools.wraps(command)
     def invoke(*args: Any, **given: Any) -> Any:

@@ -47,7 +47,7 @@ def sync_command(
     dry_run: bool,
     yes: bool,
     target_way: Mapping[str, str],
-    **kept: Any,
+    kept: Mapping[str, Any],
 ) -> None:
     """Keep copies of secrets where ECS, CloudFormation and other services of AWS read them.
 

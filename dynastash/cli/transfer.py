@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -13,8 +13,10 @@ import click
 
 from dynastash.cli.asking import progress
 from dynastash.cli.command import Command, OwnOption
-from dynastash.cli.options import FilePath, Settings, Usage, common, dry_run
+from dynastash.cli.handing import KEPT, KINDS, hand_over, how_kept
+from dynastash.cli.options import FilePath, Settings, Usage, common, dry_run, yes
 from dynastash.cli.output import counted, emit, say
+from dynastash.cli.places import is_place, place, to_place
 from dynastash.cli.which import add_mask, which_secrets
 from dynastash.errors import TransferAccessDeniedError, TransferError, TransferUnavailableError
 
@@ -39,6 +41,7 @@ def _sealed(help_text: str, *, required: bool) -> Callable[[_F], _F]:
     examples=(
         "dynastash export --sealed prod.dynastash -e prod",
         "dynastash export --format github-env --prefix app1/ -e prod",
+        "dynastash export --to ssm:/app1 --prefix app1/ -e prod",
     ),
 )
 @_sealed("The backup to write; it must not exist yet.", required=False)
@@ -57,17 +60,40 @@ def _sealed(help_text: str, *, required: bool) -> Callable[[_F], _F]:
     cls=OwnOption,
     type=FilePath(),
     metavar="FILE",
-    help="Append to FILE, or - for standard output.  [default: $GITHUB_ENV]",
+    help="Append to FILE, or - for standard output.  [default: $GITHUB_ENV] Or ssm:/PATH or secretsmanager:PREFIX.",
 )
 @add_mask
+@dry_run
+@yes
+@how_kept
+@to_place
 @common
-def export_command(settings: Settings, path: str | None, form: str | None, **given: Any) -> None:
+def export_command(
+    settings: Settings,
+    path: str | None,
+    form: str | None,
+    kept: Mapping[str, Any],
+    target_way: Mapping[str, str],
+    dry_run: bool,
+    yes: bool,
+    **given: Any,
+) -> None:
     """Back the environment up with --sealed, or hand secrets over to another program with --format.
 
     A sealed backup has every record as it is, still encrypted: neither a value nor a key is opened or written, and the
     records open only with the environment's own key. With --format github-env, the later steps of a workflow's job get
     the secrets as variables, and their values are masked in its log before anything else is done.
+
+    With --to ssm:/PATH or secretsmanager:PREFIX, copies are made there once, under the keys that `dynastash sync` gives
+    them; nothing is removed.
     """
+    if path is None and form is None and is_place(given["target"]):
+        _export_copies(settings, given, way=target_way, dry_run=dry_run, yes=yes, **kept)
+        return
+    if dry_run or yes or target_way or kept != KEPT:
+        raise click.UsageError(
+            "--dry-run, --yes and how copies are kept go with --to ssm:/PATH or secretsmanager:PREFIX"
+        )
     if (path is None) == (form is None):
         raise Usage("what to export was not said", "give --sealed FILE, or --format and secrets; not both")
     if form is None and (given["prefixes"] or given["secrets"] or given["keep_prefix"] or given["target"]):
@@ -78,6 +104,15 @@ def export_command(settings: Settings, path: str | None, form: str | None, **giv
         from dynastash.cli.variables import export_variables
 
         export_variables(settings, **given)
+
+
+def _export_copies(settings: Settings, given: Mapping[str, Any], **how: Any) -> None:
+    from dynastash.transfer.choosing import Selection
+
+    if not given["prefixes"] and not given["secrets"]:
+        raise Usage("which secrets was not said", "give --prefix ('' for all) or --secret KEY=NAME")
+    selection = Selection(given["prefixes"], given["secrets"], given["keep_prefix"])
+    hand_over(settings, place(given["target"], KINDS), selection, remove=False, **how)
 
 
 def _export_sealed(settings: Settings, path: str) -> None:

@@ -20,8 +20,8 @@ from dynastash.frozen import Frozen
 from dynastash.places import Held, Outgoing, Target
 from dynastash.transfer.digests import Digests
 
-AT_ONCE: Final = 8
-"""Writes in flight: the services that secrets are handed to allow tens of writes a second, not hundreds."""
+AT_ONCE: Final = 4
+"""Writes in flight: services for secrets take tens of calls a second, not hundreds."""
 
 _PATIENCE: Final = 10.0
 

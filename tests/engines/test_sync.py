@@ -164,7 +164,7 @@ def test_from_the_first_sync_to_the_last(cli: Cli, service: Service) -> None:
     done = sync(cli, service, "--dry-run")
     assert done.code == 0 and "2 to create" in done.err and service.keys() == ["theirs"]
     done = sync(cli, service)
-    assert done.code == 0 and "created 2, as read back" in done.err and "made-up" not in done.err + done.text
+    assert done.code == 0 and "created 2; compared" in done.err and "made-up" not in done.err + done.text
     assert service.get("db/password") == "made-up-one" and service.get("token") == UNICODE
     assert service.tags("token") == {"dynastash:environment": "local", "dynastash:name": "app1/token"}
 
@@ -173,12 +173,12 @@ def test_from_the_first_sync_to_the_last(cli: Cli, service: Service) -> None:
 
     cli.ok("put", "app1/token", given=b"made-up-two")
     done = sync(cli, service)
-    assert done.code == 0 and "updated 1, as read back" in done.err
+    assert done.code == 0 and "updated 1; compared" in done.err
     assert service.get("token") == "made-up-two" and service.versions("token") == 2
 
     cli.ok("delete", "app1/token")
     done = sync(cli, service)
-    assert done.code == 0 and "removed 1, as read back" in done.err
+    assert done.code == 0 and "removed 1; compared" in done.err
     assert service.keys() == ["db/password", "theirs"] and service.get("theirs") == "made-up-theirs"
 
     cli.ok("undelete", "app1/token")
@@ -236,6 +236,20 @@ def test_nobody_is_asked_where_nothing_is_taken_away_and_somebody_is_elsewhere(c
     cli.ok("put", "app1/a", given=b"made-up-two")
     done = cli(*arguments)
     assert done.code == exits.USAGE and "give --yes" in done.err and service.get("a") == "made-up"
+
+
+def test_an_export_makes_the_same_copies_once_and_removes_nothing(cli: Cli, service: Service) -> None:
+    cli.ok("put", "app1/db/password", given=b"made-up")
+    cli.ok("put", "app1/token", given=b"made-up")
+    export = ("export", "--to", service.place)
+    assert "2 to create" in cli.ok(*export, "--prefix", "app1/", "--dry-run").err and service.keys() == []
+    cli.ok(*export, "--prefix", "app1/")
+    assert service.keys() == ["db/password", "token"] and service.get("db/password") == "made-up"
+    done = cli.ok(*export, "--secret", "other=app1/token")
+    assert "1 to create" in done.err and service.keys() == ["db/password", "other", "token"]
+    assert set(steps(sync(cli, service, "-o", "json")).values()) == {"same", "remove"}
+    for arguments in ((*export,), ("export", "--sealed", "x", "--tier", "advanced"), ("export", "--to", "file")):
+        assert cli(*arguments).code == exits.USAGE
 
 
 def test_an_empty_prefix_is_no_order_to_remove_everything(cli: Cli, service: Service) -> None:
@@ -406,7 +420,7 @@ def test_one_refusal_is_listed_the_rest_is_done_and_the_next_run_goes_on(
         done = sync(cli, service)
     action = "ssm:PutParameter" if service.kind == "ssm" else "secretsmanager:CreateSecret"
     assert done.code == exits.PARTIAL and f"b: not allowed to call {action}: no policy allows it" in done.err
-    assert f"an identity with {action} may" in done.err and "created 2, 1 failed" in done.err
+    assert f"an identity with {action} may" in done.err and "created 2, 1 failed;" in done.err
     assert service.keys() == ["a", "c"]
     done = sync(cli, service, "-o", "json")
     assert done.code == 0 and steps(done) == {"a": "same", "b": "create", "c": "same"}
