@@ -53,9 +53,10 @@ def parse(text: str) -> list[Entry]:
     """
     text = text.replace("\r\n", "\n")
     entries: dict[str, Entry] = {}
-    place = 0
+    place, line, counted = 0, 1, 0
     while place < len(text):
-        line = text.count("\n", 0, place) + 1
+        line += text.count("\n", counted, place)
+        counted = place
         if blank := _BLANK.match(text, place):
             place = blank.end()
             continue

@@ -37,6 +37,7 @@ from dynastash.stores.dynamodb import DynamoDBStore
 from dynastash.stores.itemjson import decode_item, encode_item
 from dynastash.transfer.sealed import check_sealed, export_sealed, import_sealed
 from tests.engines.transports import ScriptedTransport
+from tests.fuzz import forms
 from tests.tamper import MemoryStore, filled
 from tests.vectors import PUBLISHED, cases, load_item
 
@@ -350,5 +351,6 @@ TARGETS: Mapping[str, Target] = {
     ),
     "aws-reply": Target(aws_reply, _written(_REPLY, "<Arn>arn:aws:iam::111122223333:user/a</Arn>")),
     "table": Target(table, _written(_REPLY)),
+    **{f"form-{form}": Target(forms.target(form), _written(*seeds)) for form, seeds in forms.SEEDS.items()},
 }
 """By name, as the command takes it."""
