@@ -9,6 +9,7 @@ from dynastash.errors import DynastashError
 from dynastash.transfer.formats import open_format
 
 SEEDS: Mapping[str, tuple[str, ...]] = {
+    "dotenv": ("# c\nexport A=b # c\nB='x\ny'\nC=\"it's\\n\"\n",),
     "docker": ("# x\nA='1' # y\r\n  B=\n",),
     "json": ('{"db": {"user": "u", "x/y": "\\ud83d\\ude00"}, "a": ""}', '{"a": 1}'),
     "yaml": (

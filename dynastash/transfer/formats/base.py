@@ -92,11 +92,13 @@ def refuse(line: int | None, what: str, hint: str) -> NoReturn:
 
 def entry(key: str, text: str, line: int | None = None) -> Entry:
     """What a file says of ``key``; lone surrogates are refused."""
+    data = None
     try:
+        key.encode("utf-8")
         data = text.encode("utf-8")
     except UnicodeEncodeError:
-        data = None
-    if data is None:  # out here, where no error carries the text
+        pass  # it carries the text, and an error raised in here would carry it
+    if data is None:
         refuse(line, f"{key!r} has half of a surrogate pair, which is no character", "write the whole character")
     return Entry(key, Plaintext(data), line=line)
 
