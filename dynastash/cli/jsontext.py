@@ -11,6 +11,7 @@ from collections.abc import Callable
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
+_CONSTANTS = {None: "null", True: "true", False: "false"}
 _PLAIN = frozenset((str, int, bool, type(None)))
 _NESTS = (dict, list)
 
@@ -33,16 +34,17 @@ class _Writer:
         """``line`` is the line's end with what the next line begins with."""
         kind = type(value)
         put, below = self.parts.append, line + "  "
-        if kind is str:
-            put(self._text(value))
-        elif kind is dict and value:
+        if kind is dict and value:
             if all(type(member) in _PLAIN or (type(member) in _NESTS and not member) for member in value.values()):
                 put("{" + below + self._quickly(below)(value)[1:-1] + line + "}")
                 return
             between = "{"
             for key, member in value.items():
                 put(f"{between}{below}{self._text(key)}: ")
-                self.write(member, below)
+                if type(member) is str:  # a step less for nearly all that there is
+                    put(self._text(member))
+                else:
+                    self.write(member, below)
                 between = ","
             put(line + "}")
         elif kind is list and value:
@@ -52,6 +54,10 @@ class _Writer:
                 self.write(member, below)
                 between = ","
             put(line + "]")
+        elif kind is str:
+            put(self._text(value))
+        elif kind is bool or value is None:
+            put(_CONSTANTS[value])
         else:
             put(json.dumps(value))
 

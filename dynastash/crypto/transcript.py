@@ -73,10 +73,8 @@ def is_map(value: object) -> TypeGuard[Mapping[Any, Any]]:
 
 
 def _pairs(pairs: Mapping[str, Any], depth: int) -> bytes:
-    parts = [_count(pairs)]
-    for key, name in sorted([(utf8(name), name) for name in pairs]):
-        parts += (len(key).to_bytes(4, "big"), key, encode_value(pairs[name], depth))
-    return b"".join(parts)
+    named = sorted([(utf8(name), name) for name in pairs])
+    return _count(pairs) + b"".join([length_prefixed(key) + encode_value(pairs[name], depth) for key, name in named])
 
 
 def encode_value(value: object, depth: int = 0) -> bytes:
