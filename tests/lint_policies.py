@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dynastash.policy.copies import to_parameters, to_secrets
 from dynastash.policy.document import policy_document
 from dynastash.policy.names import BY_TAG
 from tests import cfn
-from tests.policies import DEV, Access, document
+from tests.policies import DEV, KEY, Access, document
 
 
 def policies() -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -24,6 +25,8 @@ def policies() -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield f"policy --{access}", document(**{access.replace("-", "_"): ["app1/*", "token"]})
         yield f"policy --by-tag {access}", policy_document(DEV, {access: [BY_TAG]})
     yield "policy --admin", document(administer=True)
+    for copying in (to_parameters(DEV, "/app1", KEY), to_secrets(DEV, "app1/", KEY)):
+        yield "policy --copies-to", policy_document(DEV, {}, copying=copying)
     for name, given in (
         ("environment", {"EnvironmentName": "dev"}),
         ("environment", {"EnvironmentName": "dev", "ManagedPolicies": "tag", "ContextKeys": "team"}),

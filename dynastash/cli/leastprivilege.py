@@ -31,6 +31,7 @@ _SHOWN: Final = {"allowed": "yes", "denied": "", "cannot say": "cannot say"}
         "dynastash policy -e prod --read 'app1/*' --write 'app1/db/*'",
         "dynastash policy -e prod --read 'app1/*' --account 111122223333 --as terraform",
         "dynastash policy -e prod --check policy.json --read 'app1/*'",
+        "dynastash policy -e prod --read 'app1/*' --copies-to ssm:/app1",
     ),
 )
 @click.option(
@@ -45,6 +46,8 @@ _SHOWN: Final = {"allowed": "yes", "denied": "", "cannot say": "cannot say"}
     help="That, for whatever prefix the principal's tag dynastash-prefix names: one policy for all applications.",
 )
 @click.option("--admin", is_flag=True, help="To look after the table and the key, and rewrap; opens no value.")
+@click.option("--copies-to", metavar="PLACE", help="To keep copies with sync: ssm:/PATH or secretsmanager:PREFIX.")
+@click.option("--copies-key", metavar="ARN", help="The KMS key of the copies, where it is not AWS's own.")
 @click.option(
     "--context-key", "context_keys", multiple=True, metavar="KEY", help="A key that put --context is used with."
 )
@@ -64,6 +67,8 @@ def policy_command(
     settings: Settings,
     by_tag: str | None,
     admin: bool,
+    copies_to: str | None,
+    copies_key: str | None,
     context_keys: tuple[str, ...],
     account: str | None,
     form: str,
@@ -78,8 +83,10 @@ def policy_command(
     key's ARN.
     """
     wanted = _wanted(named, by_tag)
-    if not (wanted or admin or files):
+    if not (wanted or admin or copies_to or files):
         raise Usage("what the policy is for was not said", "give --read, --write, --rotate, --admin or --check FILE")
+    if copies_key is not None and not (copies_to and ":key/" in copies_key):
+        raise Usage("--copies-key is not the ARN of a key for --copies-to", "give both, as arn:aws:kms:…:key/…")
     documents = [_document(file) for file in files]  # before AWS is asked for anything
     target = _target(settings, account, context_keys)
     if files:
@@ -91,7 +98,8 @@ def policy_command(
         if key.startswith("alias/"):
             say(f"warning: the key is named by {key}: whoever may move the alias moves the permission")
             say("hint: give --key with the key's ARN")
-    document = policy_document(target, wanted, administer=admin)
+    copying = _copying(target, copies_to, copies_key) if copies_to else ()
+    document = policy_document(target, wanted, administer=admin, copying=copying)
     _warn_of_size(document)
     _print(settings.output, document, form, name or _named_for(target, wanted, admin))
 
@@ -122,6 +130,19 @@ def _wanted(named: Mapping[str, Sequence[str]], by_tag: str | None) -> dict[Acce
         for access in Access
     }
     return {access: patterns for access, patterns in found.items() if patterns}
+
+
+def _copying(target: Target, to: str, key: str | None) -> list[dict[str, Any]]:
+    from dynastash.cli.handing import KINDS
+    from dynastash.cli.places import place
+    from dynastash.places import Kind
+    from dynastash.policy import copies
+    from dynastash.transfer.services.managed import joined
+
+    where = place(to, KINDS)
+    if where.kind == Kind.SSM:
+        return copies.to_parameters(target, where.where, key)
+    return copies.to_secrets(target, joined(where.where), key)
 
 
 def _named_for(target: Target, wanted: Mapping[Access, Sequence[Pattern]], admin: bool) -> str:

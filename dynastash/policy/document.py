@@ -74,8 +74,16 @@ class Target:
         return f"{self.table}/index/{INDEX}"
 
 
-def policy_document(target: Target, wanted: Mapping[Access, Iterable[Pattern]], *, administer: bool = False) -> Json:
+def policy_document(
+    target: Target,
+    wanted: Mapping[Access, Iterable[Pattern]],
+    *,
+    administer: bool = False,
+    copying: Sequence[Json] = (),
+) -> Json:
     """The policy for all of ``wanted``, and with ``administer`` for the environment itself.
+
+    ``copying`` are the statements of :mod:`dynastash.policy.copies`.
 
     An administrator looks after the table and the key, rewraps, and removes records in an emergency; opens no value and
     mints no data key. Raises :class:`InvalidArgumentError` where nothing is wanted.
@@ -89,6 +97,7 @@ def policy_document(target: Target, wanted: Mapping[Access, Iterable[Pattern]], 
         *_reading(target, reduce_patterns(reading), reduce_patterns(reading + storing)),
         *_writing(target, reduce_patterns(storing), reduce_patterns(rotating)),
         *(_administering(target) if administer else ()),
+        *copying,
     ]
     if not statements:
         raise InvalidArgumentError(

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -19,6 +20,7 @@ import pytest
 from dynastash.aws import choose
 from dynastash.cli import exits
 from dynastash.cli.app import run
+from dynastash.policy.copies import to_parameters, to_secrets
 from dynastash.policy.document import Access, Target, policy_document
 from dynastash.policy.names import parse_pattern
 from tests.engines import servers
@@ -29,6 +31,9 @@ pytestmark = pytest.mark.engine
 
 OK, DENIED = exits.OK, exits.DENIED
 ENVIRONMENT = "t"
+COPIED = Target(
+    environment="local", table="arn:aws:dynamodb:eu-west-1:000000000000:table/t", key="arn:aws:kms:x:y:key/z"
+)
 Command = Callable[..., int]
 
 
@@ -180,7 +185,7 @@ def _client(url: str, service: str) -> Any:
     )
 
 
-def _command(url: str, key: tuple[str, str], *arguments: str) -> tuple[int, str]:
+def _command(url: str, key: tuple[str, str], *arguments: str, **more: str) -> tuple[int, str]:
     variables = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DYNASTASH_"))},
         "AWS_ENDPOINT_URL": url,
@@ -188,6 +193,7 @@ def _command(url: str, key: tuple[str, str], *arguments: str) -> tuple[int, str]
         "AWS_ACCESS_KEY_ID": key[0],
         "AWS_SECRET_ACCESS_KEY": key[1],
         "AWS_EC2_METADATA_DISABLED": "true",
+        **more,
     }
     command = [sys.executable, "-m", "dynastash", *arguments]
     process = subprocess.run(command, env=variables, capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -245,3 +251,32 @@ def test_the_policies_of_the_stack_work_where_identities_are_checked(guarded: st
         done.append((role, _command(guarded, users[role], *inside, *arguments)[0], arguments))
     assert done == steps
     assert _command(guarded, ("nobody", "nothing"), "-e", ENVIRONMENT, "get", name)[0] == DENIED
+
+
+@pytest.mark.parametrize("place", ["ssm:/app1", "secretsmanager:app1"])
+def test_copies_are_kept_with_their_policy_where_identities_are_checked(
+    guarded: str, tmp_path: Path, place: str
+) -> None:
+    """Action and resource level, from an environment on this machine: made, replaced, removed, and not beside it."""
+    kind, _, where = place.partition(":")
+    statements = to_parameters(COPIED, where) if kind == "ssm" else to_secrets(COPIED, f"{where}/")
+    document = {"Version": "2012-10-17", "Statement": statements}
+    for statement in document["Statement"]:
+        statement.pop("Condition", None)  # type: ignore[attr-defined]
+        if statement["Action"] == "ssm:GetParameters":  # type: ignore[index]
+            statement["Resource"] = "*"  # type: ignore[index]  # the engine takes several names for no resource
+    iam, name = _client(guarded, "iam"), f"copier-{kind}"
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(document))
+    made = iam.create_access_key(UserName=name)["AccessKey"]
+    user = made["AccessKeyId"], made["SecretAccessKey"]
+    inside = {"DYNASTASH_DATA": str(tmp_path)}
+
+    def sync(to: str) -> tuple[int, str]:
+        return _command(guarded, user, "sync", "--to", to, "--prefix", "app1/", "--yes", "--even-if-empty", **inside)
+
+    for step in (("put", "app1/a", "one"), ("put", "app1/a", "two"), ("delete", "app1/a"), ("undelete", "app1/a")):
+        assert _command(guarded, user, *step, **inside)[0] == OK
+        done = sync(place)
+        assert done[0] == OK, done[1]
+    assert sync(f"{place}0")[0] == exits.PARTIAL
