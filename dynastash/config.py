@@ -31,7 +31,7 @@ _AWS_KEYS: Final = (
 )  # fmt: skip
 _STORES: Final = ("dynamodb", "sqlite")
 _ENVIRONMENT_KEYS: Final = frozenset(
-    (*_AWS_KEYS, "store", "path", "state", "table", "key", "trusted_keys", "concurrency", "parameters")
+    (*_AWS_KEYS, "store", "path", "state", "table", "key", "trusted_keys", "concurrency", "parameters", "credstash")
 )
 _KINDS: Final = {
     "trusted_keys": "a list of text",

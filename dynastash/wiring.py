@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dynastash.config import Environment, resolve
 from dynastash.errors import ConfigError
@@ -16,7 +16,7 @@ from dynastash.places import Kind, Place
 if TYPE_CHECKING:
     import boto3
 
-    from dynastash.aws.base import AwsSettings
+    from dynastash.aws.base import AwsSettings, Transport
     from dynastash.aws.clients import Clients
     from dynastash.credstash.keys import TableKeys
     from dynastash.credstash.table import Table
@@ -56,7 +56,26 @@ def open_environment(
                 hint='name an environment on AWS, as in connect("prod", session=…)',
             )
         return _open_sqlite(environment)
-    return _open_aws(environment, session, notice)
+    from dynastash.aws.choose import open_transport
+
+    return on_transport(environment, open_transport(environment.aws, session, notice))
+
+
+def on_transport(environment: Environment, transport: Transport) -> Stash:
+    """A stash on ``environment``, which is on AWS, whose calls ``transport`` carries."""
+    from dynastash.aws.identity import Identity
+    from dynastash.keys.kms import KmsKeys
+    from dynastash.stash.api import Stash
+    from dynastash.stores.dynamodb import DynamoDBStore
+
+    store = DynamoDBStore(transport, environment.table)
+    return Stash(
+        environment.name,
+        store,
+        KmsKeys(transport, environment.key, environment.trusted_keys, concurrency=environment.concurrency),
+        identity=Identity(transport),
+        seen=_seen(environment, store),
+    )
 
 
 def open_source(
@@ -201,24 +220,6 @@ def _open_sqlite(environment: Environment) -> Stash:
         store,
         LocalKeys(load, description=where),
         identity=_local_identity,
-        seen=_seen(environment, store),
-    )
-
-
-def _open_aws(environment: Environment, session: Any, notice: Callable[[str], None] | None) -> Stash:
-    from dynastash.aws.choose import open_transport
-    from dynastash.aws.identity import Identity
-    from dynastash.keys.kms import KmsKeys
-    from dynastash.stash.api import Stash
-    from dynastash.stores.dynamodb import DynamoDBStore
-
-    transport = open_transport(environment.aws, session, notice)
-    store = DynamoDBStore(transport, environment.table)
-    return Stash(
-        environment.name,
-        store,
-        KmsKeys(transport, environment.key, environment.trusted_keys, concurrency=environment.concurrency),
-        identity=Identity(transport),
         seen=_seen(environment, store),
     )
 

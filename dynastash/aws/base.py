@@ -14,10 +14,12 @@ class AwsSettings(Frozen, kw_only=True):
 
     ``external_id``, ``mfa_serial``, ``role_session_name`` and ``duration_seconds`` belong to ``role_arn``. ``ask_mfa``
     gets the serial number of the MFA device and returns its code; None where nobody can be asked. ``read_region`` and
-    ``read_endpoint_url`` are where reads go while ``region`` is out of reach.
+    ``read_endpoint_url`` are where reads go while ``region`` is out of reach. ``default_region`` is taken where neither
+    ``region`` nor boto3's chain names one.
     """
 
     region: str | None = None
+    default_region: str | None = None
     profile: str | None = None
     role_arn: str | None = None
     external_id: str | None = None

@@ -61,13 +61,21 @@ def credentials_of(session: boto3.Session) -> ReadOnlyCredentials:
 class BotoTransport:
     """boto3's low-level clients, one for each service, made when first needed.
 
-    ``session`` is used as it is. ``region`` and ``endpoint_url`` override what it says. Raises :class:`ConfigError`
-    where no region is to be found. botocore makes one attempt for each call.
+    ``session`` is used as it is. ``region`` and ``endpoint_url`` override what it says, ``default_region`` is taken
+    where it says none. Raises :class:`ConfigError` where no region is to be found. botocore makes one attempt for each
+    call.
     """
 
-    def __init__(self, session: boto3.Session, *, region: str | None = None, endpoint_url: str | None = None) -> None:
+    def __init__(
+        self,
+        session: boto3.Session,
+        *,
+        region: str | None = None,
+        default_region: str | None = None,
+        endpoint_url: str | None = None,
+    ) -> None:
         self._session = session
-        found = region or region_of(session)
+        found = region or region_of(session) or default_region
         if not found:
             raise no_region()
         self._region = found

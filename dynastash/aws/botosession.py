@@ -88,7 +88,7 @@ def _assuming(source: Session, role_arn: str, settings: AwsSettings) -> Session:
     )
     from botocore.utils import JSONFileCache
 
-    region = source.get_config_variable("region") or os.environ.get("AWS_REGION")
+    region = source.get_config_variable("region") or os.environ.get("AWS_REGION") or settings.default_region
     # A code is good for one session: without a place that outlives the process, each command would ask for another.
     kept = os.path.expanduser("~/.aws/boto/cache")  # noqa: PTH111
     cache: Any = JSONFileCache(kept) if settings.mfa_serial else None

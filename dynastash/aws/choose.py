@@ -75,6 +75,7 @@ def _open(settings: AwsSettings, session: boto3.Session | None) -> Transport:
         return BotoTransport(
             make_session(settings) if session is None else session,
             region=settings.region,
+            default_region=settings.default_region,
             endpoint_url=settings.endpoint_url,
         )
     from dynastash.aws.direct.transport import DirectTransport

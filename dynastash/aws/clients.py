@@ -53,7 +53,7 @@ class Clients:
         from dynastash.aws.boto import region_of
         from dynastash.aws.botoerrors import no_region
 
-        found = self._settings.region or region_of(self.session)
+        found = self._settings.region or region_of(self.session) or self._settings.default_region
         if not found:
             raise no_region()
         return found

@@ -18,11 +18,11 @@ def main() -> None:
     except KeyboardInterrupt:  # Ctrl-C while modules were still being imported, or on the way out
         code = 130
     if code == 130:
-        _leave(code)
+        leave(code)
     sys.exit(code)
 
 
-def _leave(code: int) -> None:
+def leave(code: int) -> None:
     """End at once. Ctrl-C may have struck amid an import or the start of a thread, whose lock nobody releases then: the
     interpreter, which waits for threads at its end, would wait for ever."""
     import os

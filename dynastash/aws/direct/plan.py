@@ -138,6 +138,7 @@ def _profile(settings: AwsSettings, variables: Mapping[str, str]) -> str | None:
 def _region(settings: AwsSettings, options: Options, variables: Mapping[str, str]) -> str:
     """boto3's order, and ``AWS_REGION`` behind it, as the SDK's transport has it."""
     region = settings.region or options.get("region", "AWS_DEFAULT_REGION") or variables.get("AWS_REGION")
+    region = region or settings.default_region
     if not region:
         raise HandOver("no region is set", fault=True)
     if not (region.isascii() and region.replace("-", "a").isalnum() and region == region.lower()):

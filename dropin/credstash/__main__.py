@@ -1,0 +1,6 @@
+"""``python -m credstash``."""
+
+from credstash.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Values as credstash's words name them: the word itself, ``@FILE``, ``-``. Byte for byte, whatever they hold."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+from credstash.cli.arguments import Usage
+from credstash.text import key_value_pair
+from dynastash.errors import InvalidArgumentError
+
+MOST: Final = 64 * 1024 * 1024
+"""Bytes that are read of a file or of standard input: more than any table takes, and less than any memory has."""
+
+
+def read(word: str, *, literal: bool = False) -> bytes:
+    """What ``word`` names: a file behind ``@``, standard input for ``-``, otherwise ``word`` itself."""
+    if literal or not word or word[0] not in "@-" or (word[0] == "-" and word != "-"):
+        return os.fsencode(word)  # the bytes that were typed, also where they are no text in this locale
+    if word == "-":
+        return _standard_input()
+    path = os.path.expanduser(word[1:])  # noqa: PTH111
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read(MOST)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else "it is not a path"
+        raise Usage(
+            f"the file {word[1:200]} cannot be read: {reason}; --literal stores a value that begins with @"
+        ) from error
+
+
+def prompted(name: str) -> bytes:
+    """Ask for the value of ``name``, unseen."""
+    import getpass
+
+    try:
+        return getpass.getpass(f"{name}: ").encode("utf-8")
+    except UnicodeError:
+        pass  # it quotes what was typed
+    raise InvalidArgumentError("what was typed is not text in this terminal's encoding", hint="use @FILE or -")
+
+
+def pairs(words: list[str], *, shown: bool = True) -> dict[str, str]:
+    """A context of ``KEY=VALUE`` words. Raises :class:`Usage`, quoting a word only where it may be ``shown``."""
+    from argparse import ArgumentTypeError
+
+    found: dict[str, str] = {}
+    for number, word in enumerate(words, 1):
+        try:
+            key, value = key_value_pair(word)
+        except ArgumentTypeError as error:
+            what = str(error) if shown else f'context word {number} is not the form of "key=value"'
+            raise Usage(what) from None
+        found[key] = value
+    return found
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise InvalidArgumentError("standard input is closed", hint="leave out <&-, or give @FILE")
+    try:
+        return sys.stdin.buffer.read(MOST)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"standard input cannot be read: {error.strerror}", hint="pipe the value in, or give @FILE"
+        ) from error
