@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from credstash.store import Context, Entry, Listed
 from credstash.where import Meaning, meaning
-from dynastash.errors import ConfigError, StoreNotFoundError
+from dynastash.errors import ConfigError, KeyProviderError, StoreNotFoundError
 from dynastash.frozen import Frozen, field, replace
 
 if TYPE_CHECKING:
@@ -93,7 +93,13 @@ class _TableOrEnvironment:
 
     def put(self, entry: Entry) -> str:
         """See :class:`~credstash.store.Store`."""
-        self.highest(entry.name)  # before KMS is asked for a key that an environment does not need
+        table = self._store
+        try:
+            return table.put(entry)
+        except (StoreNotFoundError, KeyProviderError):  # KMS is asked first, for a key that only a table needs
+            self.highest(entry.name)
+            if self._store is table:
+                raise
         return self._store.put(entry)
 
     def delete(self, name: str, version: str | None = None) -> Sequence[str]:

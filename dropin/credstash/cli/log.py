@@ -7,8 +7,7 @@ import time
 from typing import Final
 
 from credstash.cli.arguments import Usage
-from dynastash.cli.output import visible
-from dynastash.errors import InvalidArgumentError
+from dynastash.cli.output import say, visible
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -22,7 +21,7 @@ class Log:
         self._path = path if level.upper() != "CRITICAL" else None
 
     def error(self, message: str) -> None:
-        """Append a line. Raises :class:`InvalidArgumentError` where that cannot be."""
+        """Append a line; where that cannot be, say so."""
         if self._path is None:
             return
         moment = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -35,4 +34,4 @@ class Log:
                 os.close(file)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not a path"
-            raise InvalidArgumentError(f"the log file cannot be written: {reason}", hint="check --log-file") from error
+            say(f"the log file cannot be written: {reason}")
