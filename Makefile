@@ -46,6 +46,7 @@ lint: $(VENV)/.developed ## style, types, the architecture's contracts, the temp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config setup.cfg
+	cd dropin && ../$(BIN)/lint-imports --config setup.cfg
 	$(BIN)/cfn-lint cloudformation/*.yaml
 	$(BIN)/python -m tests.lint_policies
 

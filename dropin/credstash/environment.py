@@ -95,14 +95,9 @@ class EnvironmentStore:
         ]
 
     def highest(self, name: str) -> str | None:
-        """The current version's number."""
-        if not is_name(name):
-            return None
-        try:
-            found = [version.number for version in self._stash.history(name) if "current" in version.stages]
-        except (NotFoundError, SecretDestroyedError):
-            return None
-        return paddedInt(found[0]) if found else None
+        """The current version's number. Nothing is opened."""
+        current = self._current(name)
+        return None if current is None else paddedInt(current.number)
 
     def put(self, entry: Entry) -> str:
         """The environment gives the number. ``entry.version`` says which version must be current: the one before."""
@@ -111,17 +106,26 @@ class EnvironmentStore:
 
     def delete(self, name: str, version: str | None = None) -> Sequence[str]:
         """Hide a secret, or a version that is not the current one, so that ``dynastash undelete`` has it back."""
-        if not is_name(name):
+        if self._current(name) is None:
             return []
         number = None if version is None else _number(name, version)
-        try:
-            there = [each.number for each in self._stash.history(name) if _open(each)]
-            gone = [each for each in there if number in (None, each)]
-            if gone:
-                self._stash.delete(name, number)
-        except (NotFoundError, SecretDeletedError, SecretDestroyedError):
-            return []
+        gone = [each.number for each in self._stash.history(name) if _open(each) and number in (None, each.number)]
+        if gone:
+            self._stash.delete(name, number)
         return [paddedInt(each) for each in gone]
+
+    def _current(self, name: str) -> Version | None:
+        """The current version, unopened; None where there is none, or the secret is deleted."""
+        if not is_name(name):
+            return None
+        from dynastash.references import Reference
+
+        (found,) = self._stash.locate([Reference(name)]).values()
+        if isinstance(found, (NotFoundError, SecretDeletedError, SecretDestroyedError)):
+            return None
+        if isinstance(found, DynastashError):
+            raise found
+        return found
 
     def _put(self, entry: Entry, expected: int | None) -> Version:
         recreate = False

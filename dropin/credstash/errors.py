@@ -13,8 +13,10 @@ from dynastash.errors import (
     DynastashError,
     EnvelopeError,
     KeyProviderError,
+    KeyUnavailableError,
     NotFoundError,
     StoreError,
+    UntrustedKeyError,
 )
 
 
@@ -49,7 +51,7 @@ def told(error: DynastashError) -> DynastashError:
     if isinstance(error, (KmsError, IntegrityError, ItemNotFound, ConfigError)):
         return error
     if isinstance(error, KeyProviderError):
-        return KmsError(str(error), hint=error.hint)
+        return KmsError(str(error), hint=_key_hint(error))
     if isinstance(error, EnvelopeError):
         return IntegrityError(str(error), hint=error.hint)
     if isinstance(error, NotFoundError):
@@ -59,6 +61,15 @@ def told(error: DynastashError) -> DynastashError:
 
         return client_error(error)
     return error
+
+
+def _key_hint(error: KeyProviderError) -> str | None:
+    """What to do about the key, in the drop-in's own terms."""
+    if isinstance(error, UntrustedKeyError):
+        return "if that key is yours too, add it to CREDSTASH_TRUSTED_KEYS: alias/credstash,KEY; * takes any"
+    if isinstance(error, KeyUnavailableError) and error.code == "NotFoundException":
+        return "check the region; name another key with -k to put, and in CREDSTASH_TRUSTED_KEYS to get"
+    return error.hint
 
 
 def _marked(mark: str, text: str) -> str:

@@ -39,7 +39,12 @@ def _csv(texts: Mapping[str, str]) -> str:
     import os
 
     file = io.StringIO()
-    csv.writer(file, lineterminator=os.linesep).writerows(texts.items())
+    plain, quoting = (
+        csv.writer(file, lineterminator=os.linesep, quoting=style) for style in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+    )
+    for row in texts.items():
+        # A carriage return alone would be taken for the end of a row, and the module leaves it bare.
+        (quoting if "\r" in "".join(row) else plain).writerow(row)
     return file.getvalue()
 
 

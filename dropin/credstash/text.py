@@ -20,12 +20,18 @@ def key_value_pair(string: str) -> list[str]:
 
     Raises :class:`argparse.ArgumentTypeError`, as a parser of arguments expects it.
     """
-    pair = string.split("=")
-    if len(pair) != 2 or "" in pair:
+    pair = pair_in(string)
+    if pair is None:
         from argparse import ArgumentTypeError
 
         raise ArgumentTypeError(f'{string!r} is not the form of "key=value"')
     return pair
+
+
+def pair_in(string: str) -> list[str] | None:
+    """As :func:`key_value_pair`; None for what is no pair."""
+    pair = string.split("=")
+    return pair if len(pair) == 2 and "" not in pair else None
 
 
 def expand_wildcard(string: str, secrets: Iterable[str]) -> list[str]:

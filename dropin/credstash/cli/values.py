@@ -7,7 +7,7 @@ import sys
 from typing import Final
 
 from credstash.cli.arguments import Usage
-from credstash.text import key_value_pair
+from credstash.text import pair_in
 from dynastash.errors import InvalidArgumentError
 
 MOST: Final = 64 * 1024 * 1024
@@ -44,16 +44,12 @@ def prompted(name: str) -> bytes:
 
 def pairs(words: list[str], *, shown: bool = True) -> dict[str, str]:
     """A context of ``KEY=VALUE`` words. Raises :class:`Usage`, quoting a word only where it may be ``shown``."""
-    from argparse import ArgumentTypeError
-
     found: dict[str, str] = {}
     for number, word in enumerate(words, 1):
-        try:
-            key, value = key_value_pair(word)
-        except ArgumentTypeError as error:
-            what = str(error) if shown else f'context word {number} is not the form of "key=value"'
-            raise Usage(what) from None
-        found[key] = value
+        pair = pair_in(word)
+        if pair is None:
+            raise Usage(f'{repr(word) if shown else f"context word {number}"} is not the form of "key=value"')
+        found[pair[0]] = pair[1]
     return found
 
 
