@@ -13,6 +13,7 @@ from typing import Any
 def main() -> None:
     """Make the calls one after the other; sessions and clients are made once."""
     import boto3
+
     import credstash  # type: ignore[import-not-found, unused-ignore]
 
     session = boto3.Session()
