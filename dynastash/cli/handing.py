@@ -1,24 +1,20 @@
-"""From a plan to a report: what `sync` and `export --to PLACE` show, carry out and end with."""
+"""Copies in AWS's own services: the options and the work of `sync` and `export --to PLACE`."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from dynastash.cli.asking import agree, progress
 from dynastash.cli.command import OwnOption, PlaceOption
+from dynastash.cli.delivering import deliver
 from dynastash.cli.options import Pair, PlainText, Settings, Usage, Whole
-from dynastash.cli.output import counted, emit, emit_table, say
-from dynastash.errors import DynastashError, PartialError, TransferError
 from dynastash.places import Kind, Place
 
 if TYPE_CHECKING:
     from dynastash.transfer.choosing import Selection
-    from dynastash.transfer.outgoing import Done, Plan, Step
-    from dynastash.transfer.services.costs import Cost
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 KINDS: Final = (Kind.SSM, Kind.SECRETS_MANAGER)
@@ -27,17 +23,6 @@ _TIERS: Final = ("standard", "advanced")
 KEPT: Final[Mapping[str, Any]] = {"kms_key": None, "tier": "standard", "recovery_days": 30, "take_over": False}
 """How copies are kept where nothing else is said."""
 
-_DONE: Final = {"create": "created", "update": "updated", "take over": "taken over", "remove": "removed"}
-_WORDS: Final = {
-    "create": "to create",
-    "update": "to update",
-    "take over": "to take over",
-    "remove": "to remove",
-    "same": "the same",
-    "conflict": "in conflict",
-    "refused": "refused",
-    "unreadable": "unreadable",
-}
 _READ_BY: Final = {Kind.SSM: "ssm:GetParameter", Kind.SECRETS_MANAGER: "secretsmanager:GetSecretValue"}
 
 
@@ -156,113 +141,21 @@ def hand_over(
     target = open_target(
         place, environment, way=way, key_id=kms_key, advanced=tier == "advanced", recovery_days=recovery_days
     )
-    described = target.description
     stash = settings.stash()
     chosen = choose(stash, selection, empty=empty)
     planned = outgoing.plan(target, chosen.outgoing, chosen.unreadable, remove=remove, take_over=take_over)
     price = cost(place.kind, planned)
-    shows = settings.output == "table"
-    if shows:
-        _show_plan(planned)
-    say(f"{described}: {_summary(planned)}")
-    if planned.changes:
-        say(
-            f"note: copies are read by whoever IAM allows {_READ_BY[place.kind]} on them and their KMS key's use; "
-            "dynastash's policies do not guard them"
-        )
-        say(f"note: {price.told}")
-    results: Sequence[Done] = ()
-    if planned.changes and not dry_run:
-        if planned.takes_away:
-            agree(_question(planned), yes=yes)
-        with progress(outgoing.apply(target, planned), "writing") as doing:
-            results = list(doing)
-        with progress(iter([0]), "reading back"):
-            results = outgoing.verify(target, results)
-        say(f"{described}: {_told(results)}")
-    elif dry_run or not planned.changes:
-        say("nothing was changed")
-    if not shows:
-        emit(_data(stash.environment, place, planned, results, price), settings.output)
-    _complain(planned, results)
-
-
-def _show_plan(planned: Plan) -> None:
-    from dynastash.transfer.outgoing import PROBLEMS, Action
-
-    shown = [step for step in planned.steps if step.action is not Action.SAME or step.reason]
-    if shown:
-        emit_table(
-            [(step.key, step.name, step.version, str(step.action), step.reason) for step in shown],
-            ("key", "secret", "version", "what", "why"),
-            ("why",),
-            {number for number, step in enumerate(shown) if step.action in PROBLEMS},
-        )
-
-
-def _summary(planned: Plan) -> str:
-    from dynastash.transfer.outgoing import Action
-
-    parts = [
-        f"{len(found)} {_WORDS[action]}" for action in Action if (found := planned.of(action)) and action in _WORDS
-    ]
-    return ", ".join(parts) or "nothing to do"
-
-
-def _question(planned: Plan) -> str:
-    from dynastash.transfer.outgoing import Action
-
-    replaced = planned.of(Action.UPDATE, Action.TAKE_OVER)
-    removed = planned.of(Action.REMOVE)
-    parts = [f"replace {counted(len(replaced), 'value')}"] if replaced else []
-    parts += [f"remove {counted(len(removed), 'value')}"] if removed else []
-    return f"{' and '.join(parts)}?"
-
-
-def _told(results: Sequence[Done]) -> str:
-    done = [str(each.step.action) for each in results if each.error is None]
-    parts = [f"{_DONE[action]} {done.count(action)}" for action in dict.fromkeys(done)]
-    failed = len(results) - len(done)
-    return ", ".join([*parts, *([f"{failed} failed"] if failed else [])]) + "; compared with what is there now"
-
-
-def _data(environment: str, place: Place, planned: Plan, results: Sequence[Done], price: Cost) -> dict[str, Any]:
-    errors = {each.step.key: each.error for each in results}
-
-    def data(step: Step) -> dict[str, Any]:
-        error = errors.get(step.key)
-        return {
-            "key": step.key,
-            "name": step.name,
-            "version": step.version,
-            "action": str(step.action),
-            "reason": step.reason,
-            "done": step.key in errors and error is None,
-            "error": None if error is None else str(error),
-        }
-
-    return {
-        "environment": environment,
-        "to": str(place),
-        "steps": [data(step) for step in planned.steps],
-        "cost": price.data,
-    }
-
-
-def _complain(planned: Plan, results: Sequence[Done]) -> None:
-    failures: dict[str, DynastashError] = {
-        step.key: TransferError(f"{step.action}: {step.reason}") for step in planned.problems
-    }
-    failures |= {each.step.key: each.error for each in results if each.error is not None}
-    if not failures:
-        return
-    done = any(each.error is None for each in results)
-    some = "; ".join(f"{key}: {error}" for key, error in list(failures.items())[:3])
-    more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
-    hints = {error.hint for error in failures.values()}
-    raise PartialError(
-        f"{len(failures)} of {counted(len(planned.steps), 'key')} could not be handed over: {some}{more}",
-        failures,
-        hint=(hints.pop() if len(hints) == 1 else None)
-        or ("the rest is done; " if done else "") + "mend what is listed, or leave it out",
+    deliver(
+        settings,
+        place,
+        target,
+        planned,
+        notes=(
+            f"copies are read by whoever IAM allows {_READ_BY[place.kind]} on them and their KMS key's use; "
+            "dynastash's policies do not guard them",
+            price.told,
+        ),
+        data={"cost": price.data},
+        dry_run=dry_run,
+        yes=yes,
     )

@@ -15,7 +15,7 @@ from typing import Final
 from dynastash.credstash import binding, digests, format
 from dynastash.credstash.binding import MARKS, Marks
 from dynastash.credstash.format import ItemKeys
-from dynastash.errors import FormatError, IntegrityError, InvalidNameError, ValueTooLargeError
+from dynastash.errors import EnvelopeError, FormatError, IntegrityError, InvalidNameError, ValueTooLargeError
 from dynastash.frozen import Frozen, field
 from dynastash.models import AttributeValue, Item, Plaintext, WrappedKey, encode, from_seconds
 
@@ -73,6 +73,14 @@ def label_of(item: Item) -> Label:
         raise FormatError("an item without name or version")
     comment = item.get("comment", {}).get("S")
     return Label(name, version, comment if isinstance(comment, str) and comment else None)
+
+
+def marks_of(item: Item) -> Marks | None:
+    """The marks that ``item`` bears, of which nothing is proved; None also where they cannot be read."""
+    try:
+        return binding.parse(item.get(MARKS))
+    except EnvelopeError:  # somebody else's attribute, or a later dynastash's: it says nothing to us
+        return None
 
 
 def check_label(label: Label) -> Label:

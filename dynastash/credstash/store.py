@@ -20,9 +20,8 @@ from typing import Final
 from dynastash.backoff import Backoff
 from dynastash.clock import Clock, SystemClock
 from dynastash.credstash import binding, digests
-from dynastash.credstash.binding import MARKS
 from dynastash.credstash.contexts import Contexts, Pairs
-from dynastash.credstash.items import Label, Opened, check_label, label_of, seal
+from dynastash.credstash.items import Label, Opened, check_label, label_of, marks_of, seal
 from dynastash.credstash.keys import TableKeys
 from dynastash.credstash.opening import Opener
 from dynastash.credstash.table import Table
@@ -205,10 +204,7 @@ def _highest_used(items: Sequence[Item]) -> int:
     """The highest number that any of ``items`` has or remembers."""
     highest = 0
     for item in items:
-        try:
-            marks = binding.parse(item.get(MARKS))
-        except DynastashError:
-            marks = None  # somebody else's attribute, or a later dynastash's: it says nothing to us
+        marks = marks_of(item)
         used = (marks.used if marks else None) or 0
         highest = max(highest, number_of(label_of(item).version) or 0, used)
     return highest

@@ -34,6 +34,9 @@ class Action(StrEnum):
     TAKE_OVER = "take over"
     """Somebody else made it, and it is to be ours from now on."""
 
+    ADOPT = "adopt"
+    """Somebody else made it, with this very value, and it is to be ours from now on."""
+
     REMOVE = "remove"
     SAME = "same"
     CONFLICT = "conflict"
@@ -46,7 +49,7 @@ class Action(StrEnum):
     """The stash does not give the value out; what the target has is left alone."""
 
 
-CHANGES: Final = (Action.CREATE, Action.UPDATE, Action.TAKE_OVER, Action.REMOVE)
+CHANGES: Final = (Action.CREATE, Action.UPDATE, Action.TAKE_OVER, Action.ADOPT, Action.REMOVE)
 PROBLEMS: Final = (Action.CONFLICT, Action.REFUSED, Action.UNREADABLE)
 
 
@@ -113,12 +116,14 @@ def plan(
     *,
     remove: bool = True,
     take_over: bool = False,
+    adopt: bool = False,
 ) -> Plan:
     """What it takes for ``target`` to hold exactly ``wanted`` of what this environment made there.
 
     ``unreadable`` are keys that are wanted and whose values the stash does not give out, with the reasons: whatever the
     target holds there stays. Without ``remove`` nothing is taken away. ``take_over`` makes ours what somebody else made
-    under a key that is wanted. Raises :class:`~dynastash.errors.DynastashError` where the target cannot be read.
+    under a key that is wanted, ``adopt`` only where that has the very value. Raises
+    :class:`~dynastash.errors.DynastashError` where the target cannot be read.
     """
     by_key = {each.key: each for each in wanted}
     reasons = dict(unreadable or {})
@@ -126,7 +131,9 @@ def plan(
     keys = by_key.keys() | reasons.keys()
     held = target.held(sorted(keys - refusals.keys()))
     steps = [
-        _step(each, held.get(key), refusals.get(key), take_over) for key, each in by_key.items() if key not in reasons
+        _step(each, held.get(key), refusals.get(key), take_over, adopt)
+        for key, each in by_key.items()
+        if key not in reasons
     ]
     steps += [Step(Action.UNREADABLE, key, None, held.get(key), reason) for key, reason in reasons.items()]
     if remove:
@@ -138,7 +145,7 @@ def plan(
     return Plan(tuple(sorted(steps, key=lambda step: step.key.encode("utf-8", "surrogatepass"))))
 
 
-def _step(outgoing: Outgoing, held: Held | None, refusal: str | None, take_over: bool) -> Step:
+def _step(outgoing: Outgoing, held: Held | None, refusal: str | None, take_over: bool, adopt: bool) -> Step:
     def step(action: Action, reason: str | None = None) -> Step:
         return Step(action, outgoing.key, outgoing, held, reason)
 
@@ -148,6 +155,8 @@ def _step(outgoing: Outgoing, held: Held | None, refusal: str | None, take_over:
         return step(Action.CREATE)
     equal = held.value is not None and held.value == outgoing.value
     if not held.owned:
+        if adopt and equal:
+            return step(Action.ADOPT, "somebody else made it, with this value")
         if take_over:
             return step(Action.TAKE_OVER, held.problem)
         if equal:

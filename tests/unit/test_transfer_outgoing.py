@@ -112,6 +112,18 @@ def test_taking_over_makes_it_ours_equal_or_not(target: MemoryTarget) -> None:
     assert actions(plan(target, wanted, take_over=True)) == {"theirs": "same", "alike": "same"}
 
 
+def test_what_has_the_same_value_is_adopted_where_that_is_asked_for(target: MemoryTarget) -> None:
+    target.foreign("theirs", b"other")
+    target.foreign("alike", b"made-up")
+    wanted = [out("theirs"), out("alike")]
+    planned = plan(target, wanted, adopt=True)
+    assert actions(planned) == {"theirs": "conflict", "alike": "adopt"} and not planned.takes_away
+    assert failed(run(target, wanted, adopt=True)) == {}
+    assert {key: held.owned for key, held in target.there.items()} == {"theirs": False, "alike": True}
+    assert target.values() == {"theirs": b"other", "alike": b"made-up"}
+    assert actions(plan(target, [out("alike", b"new", version=2)], adopt=True))["alike"] == "update"
+
+
 def test_an_export_removes_nothing(target: MemoryTarget) -> None:
     run(target, [out("a"), out("b")])
     assert actions(plan(target, [out("a")], remove=False)) == {"a": "same"}

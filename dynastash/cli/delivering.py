@@ -1,0 +1,156 @@
+"""From a plan to a report: what `sync`, `export --to PLACE` and `publish` show, carry out and end with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from dynastash.cli.asking import agree, progress
+from dynastash.cli.options import Settings
+from dynastash.cli.output import counted, emit, emit_table, say
+from dynastash.errors import DynastashError, PartialError, TransferError
+from dynastash.places import Place, Target
+
+if TYPE_CHECKING:
+    from dynastash.transfer.outgoing import Done, Plan, Step
+
+_DONE: Final = {
+    "create": "created",
+    "update": "updated",
+    "take over": "taken over",
+    "adopt": "adopted",
+    "remove": "removed",
+}
+_WORDS: Final = {
+    "create": "to create",
+    "update": "to update",
+    "take over": "to take over",
+    "adopt": "to adopt",
+    "remove": "to remove",
+    "same": "the same",
+    "conflict": "in conflict",
+    "refused": "refused",
+    "unreadable": "unreadable",
+}
+
+
+def deliver(
+    settings: Settings,
+    place: Place,
+    target: Target,
+    planned: Plan,
+    *,
+    notes: Sequence[str] = (),
+    data: Mapping[str, Any] | None = None,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Show the plan, ask where something is replaced or removed, carry it out, read it back, and report.
+
+    ``notes`` are for people, where anything is to change; ``data`` is what the report for programs has besides. Raises
+    :class:`PartialError` at the end, after the report, where anything was left out.
+    """
+    from dynastash.transfer import outgoing
+
+    described = target.description
+    shows = settings.output == "table"
+    if shows:
+        _show_plan(planned)
+    say(f"{described}: {_summary(planned)}")
+    if planned.changes:
+        for note in notes:
+            say(f"note: {note}")
+    results: Sequence[Done] = ()
+    if planned.changes and not dry_run:
+        if planned.takes_away:
+            agree(_question(planned), yes=yes)
+        with progress(outgoing.apply(target, planned), "writing") as doing:
+            results = list(doing)
+        with progress(iter([0]), "reading back"):
+            results = outgoing.verify(target, results)
+        say(f"{described}: {_told(results)}")
+    elif dry_run or not planned.changes:
+        say("nothing was changed")
+    if not shows:
+        emit({**_data(settings, place, planned, results), **(data or {})}, settings.output)
+    _complain(planned, results)
+
+
+def _show_plan(planned: Plan) -> None:
+    from dynastash.transfer.outgoing import PROBLEMS, Action
+
+    shown = [step for step in planned.steps if step.action is not Action.SAME or step.reason]
+    if shown:
+        emit_table(
+            [(step.key, step.name, step.version, str(step.action), step.reason) for step in shown],
+            ("key", "secret", "version", "what", "why"),
+            ("why",),
+            {number for number, step in enumerate(shown) if step.action in PROBLEMS},
+        )
+
+
+def _summary(planned: Plan) -> str:
+    from dynastash.transfer.outgoing import Action
+
+    parts = [
+        f"{len(found)} {_WORDS[action]}" for action in Action if (found := planned.of(action)) and action in _WORDS
+    ]
+    return ", ".join(parts) or "nothing to do"
+
+
+def _question(planned: Plan) -> str:
+    from dynastash.transfer.outgoing import Action
+
+    replaced = planned.of(Action.UPDATE, Action.TAKE_OVER)
+    removed = planned.of(Action.REMOVE)
+    parts = [f"replace {counted(len(replaced), 'value')}"] if replaced else []
+    parts += [f"remove {counted(len(removed), 'value')}"] if removed else []
+    return f"{' and '.join(parts)}?"
+
+
+def _told(results: Sequence[Done]) -> str:
+    done = [str(each.step.action) for each in results if each.error is None]
+    parts = [f"{_DONE[action]} {done.count(action)}" for action in dict.fromkeys(done)]
+    failed = len(results) - len(done)
+    return ", ".join([*parts, *([f"{failed} failed"] if failed else [])]) + "; compared with what is there now"
+
+
+def _data(settings: Settings, place: Place, planned: Plan, results: Sequence[Done]) -> dict[str, Any]:
+    errors = {each.step.key: each.error for each in results}
+
+    def data(step: Step) -> dict[str, Any]:
+        error = errors.get(step.key)
+        return {
+            "key": step.key,
+            "name": step.name,
+            "version": step.version,
+            "action": str(step.action),
+            "reason": step.reason,
+            "done": step.key in errors and error is None,
+            "error": None if error is None else str(error),
+        }
+
+    return {
+        "environment": settings.environment().name,
+        "to": str(place),
+        "steps": [data(step) for step in planned.steps],
+    }
+
+
+def _complain(planned: Plan, results: Sequence[Done]) -> None:
+    failures: dict[str, DynastashError] = {
+        step.key: TransferError(f"{step.action}: {step.reason}") for step in planned.problems
+    }
+    failures |= {each.step.key: each.error for each in results if each.error is not None}
+    if not failures:
+        return
+    done = any(each.error is None for each in results)
+    some = "; ".join(f"{key}: {error}" for key, error in list(failures.items())[:3])
+    more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
+    hints = {error.hint for error in failures.values()}
+    raise PartialError(
+        f"{len(failures)} of {counted(len(planned.steps), 'key')} could not be handed over: {some}{more}",
+        failures,
+        hint=(hints.pop() if len(hints) == 1 else None)
+        or ("the rest is done; " if done else "") + "mend what is listed, or leave it out",
+    )
