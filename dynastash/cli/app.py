@@ -53,7 +53,7 @@ _MODULES: Final = {
     "rewrap": "verify",
     "advance": "advance",
     "export": "transfer",
-    "import": "transfer",
+    "import": "incoming",
     "migrate": "incoming",
     "sync": "sync",
     "deploy": "deploy",

@@ -64,8 +64,8 @@ Operate:
   rewrap      Wrap data keys anew, under the key that new versions get.
   export      Back the environment up with --sealed, or hand secrets over to
               another program with --format.
-  import      Restore a backup that `dynastash export --sealed` made, into an
-              environment of the same name.
+  import      Take secrets from FILE (- for standard input), the current
+              values of another place, or restore a...
   migrate     Bring secrets over with all their versions; nothing at the
               source is changed.
   env         Show the environments, which one is in use, and why.
@@ -136,8 +136,8 @@ Operate:
   rewrap      Wrap data keys anew, under the key that new versions get.
   export      Back the environment up with --sealed, or hand secrets over to another program with
               --format.
-  import      Restore a backup that `dynastash export --sealed` made, into an environment of the
-              same name.
+  import      Take secrets from FILE (- for standard input), the current values of another place,
+              or restore a...
   migrate     Bring secrets over with all their versions; nothing at the source is changed.
   env         Show the environments, which one is in use, and why.
   completion  Print a script for SHELL that completes commands, options and names.

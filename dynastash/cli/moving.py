@@ -55,6 +55,9 @@ def move(
         with progress(Arrival(stash, rules, digests).carry_out(planned), "writing secrets") as arriving:
             results = list(arriving)
     _show(results, settings, stash, source, dry_run=stopped)
+    if not results:
+        say(f"there are no secrets in {source}")
+        return
     what = f"nothing was changed: {_foreseen(planned)}" if stopped else _done(results)
     say(f"{what}, from {source} into {stash.environment} ({stash.where})")
     if failure := _failure(results, together=together and stopped):

@@ -21,7 +21,7 @@ _NONE = "-"
 
 
 def opened_with(command: _F) -> _F:
-    """``terms``, a function of the place's kind that gives its terms: what the items of a table are opened with."""
+    """``terms``, a function of the place's kind (None: a file) that gives its terms: what its items are opened with."""
     option = functools.partial(click.option, cls=PlaceOption)
 
     @functools.wraps(command)
@@ -34,7 +34,7 @@ def opened_with(command: _F) -> _F:
         require_binding: bool,
         **given: Any,
     ) -> Any:
-        def terms(kind: Kind) -> Terms | None:
+        def terms(kind: Kind | None) -> Terms | None:
             return _terms(kind, context, context_of, from_key, from_kms_region, require_binding)
 
         return command(*args, terms=terms, **given)
@@ -79,7 +79,7 @@ def opened_with(command: _F) -> _F:
 
 
 def _terms(
-    kind: Kind,
+    kind: Kind | None,
     context: Iterable[tuple[str, str]],
     context_of: Iterable[tuple[str, str]],
     keys: tuple[str, ...],

@@ -32,7 +32,7 @@ SUMMARIES: Final = {
     "verify": "Check every record of the environment, or of the secrets whose names start with PREFIX.",
     "rewrap": "Wrap data keys anew, under the key that new versions get.",
     "export": "Back the environment up with --sealed, or hand secrets over to another program with --format.",
-    "import": "Restore a backup that `dynastash export --sealed` made, into an environment of the same name.",
+    "import": "Take secrets from FILE (- for standard input), the current values of another place, or restore a...",
     "env": "Show the environments, which one is in use, and why.",
     "completion": "Print a script for SHELL that completes commands, options and names.",
     "advance": "Let the next version of NAME be N + 1: after a restore, when N was used already.",

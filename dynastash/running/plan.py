@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -98,8 +98,10 @@ def request(
     return Request(tuple(dict.fromkeys(prefixes)), tuple(wanted.values()), plain, keep_prefix)
 
 
-def collect(stash: Stash, asked: Request) -> list[Assigned]:
+def collect(stash: Stash, asked: Request, named: Callable[[str, str], str] = variable_of) -> list[Assigned]:
     """Every secret that was asked for, in the order of the variables' names.
+
+    ``named`` gets a secret's name and the prefix to leave out, and gives the variable, or what else stands for one.
 
     Raises :class:`PartialError` naming each that cannot be had, a prefix that nothing starts with among them, or the
     one failure itself where only one reference was asked for; and :class:`InvalidArgumentError` where two secrets
@@ -131,7 +133,7 @@ def collect(stash: Stash, asked: Request) -> list[Assigned]:
             failures[f"{prefix}*"] = _nothing_under(stash, prefix)
         left_out = "" if asked.keep_prefix else prefix
         found += [
-            Assigned(variable_of(name, left_out), secret, name, name.removeprefix(left_out).lstrip("/"))
+            Assigned(named(name, left_out), secret, name, name.removeprefix(left_out).lstrip("/"))
             for name, secret in under.items()
         ]
     if failures:
@@ -150,10 +152,14 @@ def _distinct(found: Iterable[Assigned], plain: Mapping[str, str]) -> list[Assig
             )
         if other.label != each.label:
             raise InvalidArgumentError(
-                f"{other.label} and {each.label} would both be the variable {each.variable}",
+                f"{other.label} and {each.label} would both be {_called(each.variable)}",
                 hint=f"name them with --secret NAME={each.label} and a longer prefix, or add --keep-prefix",
             )
     return [by_variable[variable] for variable in sorted(by_variable)]
+
+
+def _called(key: str) -> str:
+    return f"the variable {key}" if dotenv.NAME.fullmatch(key) else key
 
 
 def _partial(failures: Mapping[str, DynastashError]) -> PartialError:

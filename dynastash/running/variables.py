@@ -52,3 +52,14 @@ def variable_of(name: str, prefix: str) -> str:
             hint=f"if that is meant, say so with --secret {variable}={name} and a prefix without it",
         )
     return variable
+
+
+def key_of(name: str, prefix: str) -> str:
+    """What the secret ``name``, found under ``prefix``, is called where names need not be variables."""
+    rest = name.removeprefix(prefix).lstrip("/")
+    if not rest:
+        raise InvalidArgumentError(
+            f"nothing of {name} is left without the prefix {prefix}",
+            hint="make the prefix shorter, or add --keep-prefix",
+        )
+    return rest

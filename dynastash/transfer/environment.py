@@ -23,12 +23,13 @@ class EnvironmentSource:
     """The secrets of ``stash``: each with all its versions up to the current one, or, not ``whole``, with that alone.
 
     Deleted secrets are there with that as their problem, destroyed ones are not. What is behind the current version,
-    pending or aborted, is left where it is: nobody was ever given it.
+    pending or aborted, is left where it is: nobody was ever given it. ``prefixes`` are what the names start with.
     """
 
-    def __init__(self, stash: Stash, *, whole: bool = True) -> None:
+    def __init__(self, stash: Stash, *, whole: bool = True, prefixes: Sequence[str] = ("",)) -> None:
         self._stash = stash
         self._whole = whole
+        self._prefixes = prefixes
 
     @property
     def description(self) -> str:
@@ -37,7 +38,8 @@ class EnvironmentSource:
 
     def read(self) -> Iterator[History]:
         """Each secret in the order of the names' bytes. Raises what keeps all of them from being read."""
-        listed = iter([info for info in self._stash.list() if info.state is not State.DESTROYED])
+        found = {info.name: info for prefix in self._prefixes for info in self._stash.list(prefix)}
+        listed = iter([found[name] for name in sorted(found) if found[name].state is not State.DESTROYED])
         while some := list(islice(listed, _TOGETHER)):
             yield from self._histories(some)
 

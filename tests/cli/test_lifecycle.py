@@ -143,7 +143,7 @@ def test_a_backup_that_cannot_be_written_says_why_by_its_exit_code(
     def refuse(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("dynastash.cli.transfer._publish", refuse)
+    monkeypatch.setattr("dynastash.cli.newfile._publish", refuse)
     done = stored("export", "--sealed", "b")
     assert (done.code, done.out) == (exit_code, b"")
     assert done.err == f"error: b cannot be written: {os.strerror(code)}\nhint: {advice}\n"

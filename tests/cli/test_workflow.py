@@ -126,7 +126,7 @@ def test_export_for_the_steps_that_follow(stocked: Cli) -> None:
         (["--format", "github-env", "--secret", "A=nobody"], 3, "there is no secret nobody"),
         (["--format", "github-env", "--secret", "A=binary"], 2, "binary is not text"),
         (["--format", "github-env", "--secret", "A=app1/port", "--to", "no/such"], 1, "no/such cannot be written"),
-        (["--format", "docker"], 2, "docker"),
+        (["--format", "nothing"], 2, "nothing"),
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else None,
 )
