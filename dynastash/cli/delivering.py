@@ -52,7 +52,8 @@ def deliver(
     """
     from dynastash.transfer import outgoing
 
-    described = target.description
+    source = settings.environment().name
+    described = f"{target.description}, from {source}"
     shows = settings.output == "table"
     if shows:
         _show_plan(planned)
@@ -72,7 +73,7 @@ def deliver(
     elif dry_run or not planned.changes:
         say("nothing was changed")
     if not shows:
-        emit({**_data(settings, place, planned, results), **(data or {})}, settings.output)
+        emit({**_data(source, place, planned, results), **(data or {})}, settings.output)
     _complain(planned, results)
 
 
@@ -115,7 +116,7 @@ def _told(results: Sequence[Done]) -> str:
     return ", ".join([*parts, *([f"{failed} failed"] if failed else [])]) + "; compared with what is there now"
 
 
-def _data(settings: Settings, place: Place, planned: Plan, results: Sequence[Done]) -> dict[str, Any]:
+def _data(environment: str, place: Place, planned: Plan, results: Sequence[Done]) -> dict[str, Any]:
     errors = {each.step.key: each.error for each in results}
 
     def data(step: Step) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def _data(settings: Settings, place: Place, planned: Plan, results: Sequence[Don
         }
 
     return {
-        "environment": settings.environment().name,
+        "environment": environment,
         "to": str(place),
         "steps": [data(step) for step in planned.steps],
     }

@@ -153,7 +153,7 @@ def hand_over(
         notes=(
             f"copies are read by whoever IAM allows {_READ_BY[place.kind]} on them and their KMS key's use; "
             "dynastash's policies do not guard them",
-            price.told,
+            *([price.told] if price.copies else []),
         ),
         data={"cost": price.data},
         dry_run=dry_run,
