@@ -15,6 +15,7 @@ import ast
 import difflib
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -33,12 +34,12 @@ import pytest
 _COPIED = ("dynastash", "tests", "cloudformation", "docs", "README.md", "CHANGELOG.md", "pyproject.toml", "setup.cfg")
 _VARIABLE = "MUTANT_UNDER_TEST"
 _STASH = [f"tests/unit/test_{name}.py" for name in (
-    "stash_heads", "stash_basics", "stash_races", "stash_hostile", "stash_rotation", "stash_many", "stash_parallel",
-    "stash_lifecycle", "lifecycle", "lifecycle_boundaries",
+    "stash_refusals", "stash_heads", "stash_basics", "stash_races", "stash_hostile", "stash_rotation", "stash_many",
+    "stash_lifecycle", "lifecycle", "lifecycle_boundaries", "stash_resolve", "stash_locate", "advancing", "statefile",
 )]  # fmt: skip
 TESTS: Mapping[str, Sequence[str]] = {
     "dynastash/stash/verify.py": ["tests/unit/test_verify.py"],
-    "dynastash/stash/highwater.py": ["tests/unit/test_highwater.py", *_STASH, "tests/unit/test_statefile.py"],
+    "dynastash/stash/highwater.py": ["tests/unit/test_highwater.py", *_STASH],
     "dynastash/stash/": _STASH,
     "dynastash/stores/sqlite.py": ["tests/unit/test_sqlite.py", "tests/contract/test_sqlite.py"],
     "dynastash/stores/dynamodb.py": ["tests/unit/test_dynamodb*.py"],
@@ -162,6 +163,7 @@ class _Runner:
             self._outcomes[outcome] += 1
             if outcome in ("survived", "not reached"):
                 self._left.append(mutant)
+            if outcome not in ("killed", "wording"):
                 self._say(f"{outcome}: {mutant.name}\n{mutant.diff}\n")
             if number % 50 == 0:
                 self._say(f"{number} mutants: {dict(self._outcomes)}, {time.monotonic() - begun:.0f} s")
@@ -206,6 +208,8 @@ class _Runner:
         pid = os.fork()
         if not pid:
             os.environ[_VARIABLE] = mutant.name
+            most = int(5 + 5 * min(self._budget, total[-1]))  # of processor time, however busy the machine is
+            resource.setrlimit(resource.RLIMIT_CPU, (most, most))
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, 1), os.dup2(null, 2)
             for item, following in _with_next(ordered):
@@ -229,6 +233,8 @@ class _Runner:
         while time.monotonic() < deadline:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
+                if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL):
+                    return "timed out"
                 return "survived" if status == 0 else "killed"
             time.sleep(0.01)
         os.kill(pid, signal.SIGKILL)

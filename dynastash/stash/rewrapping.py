@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from dynastash import parallel
-from dynastash.crypto import envelope, records
+from dynastash.crypto import records
 from dynastash.errors import (
     ConfigError,
     ContextMismatchError,
@@ -102,7 +102,7 @@ def _rewrap(reader: Reader, changes: Changes, name: str, number: int) -> Rewrapp
     item = reader.store.fetch([key]).get(key)
     if item is None or records.is_tombstone(item):
         return None
-    record = envelope.check_identity(records.decode_version(item), name, number)
+    record = reader.sealed(name, number, item)
     before, context = key_request(reader.environment, record)
     after = reader.keys.rewrap(before, context)
     with changes.race():

@@ -12,7 +12,6 @@ from dynastash import parallel
 from dynastash.crypto import records
 from dynastash.crypto.records import VersionRecord
 from dynastash.errors import DynastashError, EnvelopeError, KeyProviderError, StoreError
-from dynastash.frozen import replace
 from dynastash.keys.base import KeyRequest
 from dynastash.models import DataKey, Item, State
 from dynastash.stash.reader import Inconsistent, Opened, Reader, Snapshot, no_secret, outside_prefix, refuse_destroyed
@@ -112,7 +111,6 @@ class _Candidate:
         if self._snapshot is None or (number := self._snapshot.head.current) is None or records.is_tombstone(item):
             return
         try:
-            self._snapshot = replace(self._snapshot, items={number: item})
             self.record = reader.sealed(self.name, number, item)
         except DynastashError as error:
             self._failure = error

@@ -23,7 +23,7 @@ from dynastash.errors import (
 from dynastash.generate import Passphrase, Password
 from dynastash.models import MAX_VALUE, MAX_VERSION, Context, Head, Plaintext, Stage, State, from_ms
 from dynastash.rotation.generate import GenerateRotator
-from tests.unit.stash_kit import HEAD, World, v
+from tests.unit.stash_kit import HEAD, CountingStore, World, v
 
 
 @pytest.fixture
@@ -288,6 +288,18 @@ class TestGet:
         assert stash.get("n", stage=Stage.PREVIOUS).value == b"2"
         assert stash.get("n", version=2).version.stages == (Stage.PREVIOUS,)
         assert stash.get("n", version=1).version.stages == ()
+
+    def test_an_older_version_takes_two_reads(self, world: World) -> None:
+        """Also where what the head is sealed under is not the newest version: both come with the second read."""
+        from tests.unit.test_stash_races import stop_rotation
+
+        world.stash.put("n", b"1")
+        world.stash.generate("n", Password())
+        stop_rotation(world)
+        world.stash.abort("n")
+        stash = world.fresh(store := CountingStore(world.store))
+        assert stash.get("n", version=1).value == b"1"
+        assert (store.calls, sorted(store.fetched)) == (["newest", "fetch"], [v(1), v(2)])
 
     def test_what_is_not_there(self, world: World) -> None:
         """A name, a number, a stage: each its own error, which says what there is."""

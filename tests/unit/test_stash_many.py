@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dynastash.crypto import envelope
 from dynastash.errors import (
     ContextMismatchError,
     ExpiredError,
@@ -27,6 +30,8 @@ from dynastash.errors import (
 )
 from dynastash.generate import Password
 from dynastash.models import Context, DataKey, Item, State, WrappedKey, from_ms
+from dynastash.stash import together
+from dynastash.stash.reader import Opened
 from dynastash.stores.base import RecordKey
 from tests.unit.stash_kit import HEAD, Between, CountingKeys, CountingStore, World, v
 
@@ -137,6 +142,88 @@ class TestGetMany:
                 return super().fetch(wanted)
 
         assert world.fresh(Late(world.store)).get_many(["Z", "app"])["Z"].value == b"newer"
+
+
+class TestReads:
+    """Two batched reads, whatever is found: what is final is not read again by its name."""
+
+    @pytest.mark.parametrize(
+        ("name", "reads"),
+        [("nobody", ["fetch"]), ("destroyed", ["fetch"]), ("damaged", ["fetch", "fetch"]), ("app", ["fetch", "fetch"])],
+    )
+    def test_of_one(self, world: World, name: str, reads: list[str]) -> None:
+        """A client that has seen the secret, and one that has not."""
+        for other in ("destroyed", "damaged"):
+            world.stash.put(other, b"x")
+        world.stash.destroy("destroyed")
+        world.edit("damaged", v(1), mac=None)
+        for seen in (False, True):
+            stash = world.fresh(store := CountingStore(world.store))
+            if seen:
+                stash.get("app")
+                store.calls.clear()
+            with nullcontext() if name == "app" else pytest.raises(PartialError):
+                stash.get_many([name])
+            assert store.calls == reads
+
+    def test_what_is_seen_holds_no_records(self, world: World) -> None:
+        """Of a thousand secrets, the values are held and not the records; each is sealed under its current version."""
+        found = together.named(world.fresh()._reader, ["app", "Z"], lambda opened: opened)
+        for opened in found.values():
+            assert isinstance(opened, Opened)
+            assert opened.snapshot.items == {}
+            assert opened.sealed_under.record is opened.record is opened.sealing
+
+
+class TestGettingReady:
+    """What opening records takes is imported while the store's first answer is on its way."""
+
+    @pytest.mark.parametrize(
+        "read",
+        [
+            lambda stash: stash.get("app"),
+            lambda stash: stash.get_many(["app"]),
+            lambda stash: stash.get_many(prefix="app"),
+            lambda stash: stash.put("app", b"new"),
+        ],
+    )
+    @pytest.mark.parametrize(("concurrency", "times"), [(1, 0), (2, 1), (8, 1)])
+    def test_once_and_where_there_is_something_to_wait_for(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, read: Any, concurrency: int, times: int
+    ) -> None:
+        """In a thread that the end of the process waits for: it would be aborted amid the import of native code."""
+        ready: list[str] = []
+
+        def prepare() -> None:
+            thread = threading.current_thread()
+            ready.append(f"{thread.name}, {'daemon' if thread.daemon else 'awaited'}")
+
+        class Preparing(CountingKeys):
+            def prepare(self) -> None:
+                self.calls.append("prepare")
+
+        class Ready(Between):
+            def newest(self, name: str) -> Sequence[Item]:
+                assert "prepare" in keys.calls or not times
+                return super().newest(name)
+
+            def fetch(self, wanted: Collection[RecordKey]) -> Mapping[RecordKey, Item]:
+                assert "prepare" in keys.calls or not times
+                return super().fetch(wanted)
+
+            def heads(self, prefix: str = "") -> Iterator[Item]:
+                assert "prepare" in keys.calls or not times
+                return super().heads(prefix)
+
+        monkeypatch.setattr(envelope, "prepare", prepare)
+        stash = world.fresh(Ready(world.store), keys := Preparing(world.keys, concurrency))
+        read(stash)
+        read(stash)
+        for thread in threading.enumerate():
+            if thread.name == "dynastash" and not thread.daemon:
+                thread.join()
+        assert keys.calls.count("prepare") == times
+        assert ready == ["dynastash, awaited"] * times
 
 
 class TestPrefix:
