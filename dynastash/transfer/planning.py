@@ -157,8 +157,8 @@ def _draft(history: History, named: Named, rules: Rules, digests: Digests, now: 
         )
     revisions = _ordered(history, rules)
     if revisions[-1].problem is not None:
-        return refuse(Action.UNREADABLE, f"{_named(revisions[-1], 'its current version')}: {revisions[-1].problem}")
-    unreadable = [f"{_named(each, 'a version')}: {each.problem}" for each in revisions if each.problem is not None]
+        return refuse(Action.UNREADABLE, _problem(revisions[-1], "its current version"))
+    unreadable = [_problem(each, "a version") for each in revisions if each.problem is not None]
     if unreadable and not rules.skip_unreadable:
         return refuse(Action.UNREADABLE, "; ".join([*unreadable[:3], *(["and more"] if unreadable[3:] else [])]))
     readable = tuple(each for each in revisions if each.problem is None)
@@ -205,6 +205,13 @@ def _check(revisions: Iterable[Revision], tags: Mapping[str, str], now: int) -> 
             which = f"{_named(each, 'its value')}: " if each.label else ""
             at_most = f" ({error.hint})" if error.hint and error.hint.startswith("at most") else ""
             raise InvalidArgumentError(f"{which}{error}{at_most}") from None
+
+
+def _problem(revision: Revision, otherwise: str) -> str:
+    """Why the value cannot be had, and of which version, unless that is said already."""
+    said = str(revision.problem)
+    named = _named(revision, otherwise)
+    return said if revision.label and named in said else f"{named}: {said}"
 
 
 def _named(revision: Revision, otherwise: str) -> str:

@@ -12,6 +12,7 @@ from dynastash.rotation.generate import GenerateRotator
 from dynastash.stash.api import Stash
 from dynastash.transfer.sealed import check_sealed, export_sealed, import_sealed
 from tests.faults.site import ENVIRONMENT, POLICY, Site
+from tests.unit.source_kit import history, moved
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,15 @@ def _export(stash: Stash, site: Site) -> object:
 def _import(stash: Stash, site: Site) -> object:
     *_, last = import_sealed(stash.store, ENVIRONMENT, io.BytesIO(site.backup))
     return last
+
+
+def _migrate(stash: Stash, site: Site) -> object:
+    """What is here already, and two versions more."""
+    source = [history("app/other", *(f"other {number}" for number in range(1, 5)))]
+    (done,) = moved(source, stash)
+    if done.error is not None:
+        raise done.error
+    return done.planned.present, done.written, done.compared
 
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -170,5 +180,6 @@ OPERATIONS: Mapping[str, Operation] = {
         moto=True,
     ),
     "export sealed": Operation(_export, "Scan"),
+    "migrate": Operation(_migrate, "BatchGetItem Decrypt GenerateDataKey Query Scan TransactWriteItems"),
     "import sealed": Operation(_import, "BatchGetItem Query TransactWriteItems", empty=True),
 }
