@@ -67,8 +67,7 @@ def deliver(
             agree(_question(planned), yes=yes)
         with progress(outgoing.apply(target, planned), "writing") as doing:
             results = list(doing)
-        with progress(iter([0]), "reading back"):
-            results = outgoing.verify(target, results)
+        results = outgoing.verify(target, results)
         say(f"{described}: {_told(results)}")
     elif dry_run or not planned.changes:
         say("nothing was changed")

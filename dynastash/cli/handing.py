@@ -11,6 +11,7 @@ import click
 from dynastash.cli.command import OwnOption, PlaceOption
 from dynastash.cli.delivering import deliver
 from dynastash.cli.options import Pair, PlainText, Settings, Usage, Whole
+from dynastash.errors import ServiceAccessDeniedError
 from dynastash.places import Kind, Place
 
 if TYPE_CHECKING:
@@ -143,7 +144,11 @@ def hand_over(
     )
     stash = settings.stash()
     chosen = choose(stash, selection, empty=empty)
-    planned = outgoing.plan(target, chosen.outgoing, chosen.unreadable, remove=remove, take_over=take_over)
+    try:
+        planned = outgoing.plan(target, chosen.outgoing, chosen.unreadable, remove=remove, take_over=take_over)
+    except ServiceAccessDeniedError as error:
+        error.hint = f"`dynastash policy --copies-to {place}` prints what it takes"
+        raise
     price = cost(place.kind, planned)
     deliver(
         settings,

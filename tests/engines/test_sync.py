@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +105,15 @@ class Service:
             found = self.client.describe_secret(SecretId=self.name(key))["Tags"]
         return {tag["Key"]: tag["Value"] for tag in found}
 
+    @cached_property
+    def clients(self) -> Clients:
+        settings = AwsSettings(region=REGION, endpoint_url=self.engine.endpoint_url)
+        return Clients(settings, session=self.engine.session())
+
     def target(self, environment: str = "prod", **options: Any) -> ParameterTarget | SecretsManagerTarget:
-        clients = Clients(
-            AwsSettings(region=REGION, endpoint_url=self.engine.endpoint_url), session=self.engine.session()
-        )
         if self.kind == "ssm":
-            return ParameterTarget(clients, self.prefix, environment, **options)
-        return SecretsManagerTarget(clients, self.prefix, environment, **options)
+            return ParameterTarget(self.clients, self.prefix, environment, **options)
+        return SecretsManagerTarget(self.clients, self.prefix, environment, **options)
 
 
 @pytest.fixture(params=["ssm", "secretsmanager"])
@@ -451,9 +454,49 @@ def test_interrupted_at_any_write_the_next_run_ends_the_same(service: Service, m
     assert service.keys() == list("abcd") and service.get("d") == "made-up d!!!"
 
 
-def test_pages_and_batches_lose_nothing(service: Service) -> None:
+@pytest.mark.parametrize("kind", ["ssm", "secretsmanager"])
+def test_pages_and_batches_lose_nothing(ministack: Engine, kind: str) -> None:
     """More than one page of each listing and one batch of each reading."""
+    service = Service(ministack, kind)
     target = service.target()
     wanted = [out(f"k{number:03d}", b"made-up") for number in range(104)]
     assert all(done.error is None for done in verify(target, list(apply(target, plan(target, wanted)))))
     assert not plan(service.target(), wanted).changes and len(service.keys()) == 104
+
+
+def test_from_an_environment_on_aws_to_a_service_elsewhere(
+    ministack: Engine, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment is found as ever, and the place by --to-…: here another Region of the engine's."""
+    monkeypatch.setenv("DYNASTASH_ENV", "prod")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("DYNASTASH_TABLE", ministack.create_table())
+    monkeypatch.setenv("DYNASTASH_KEY", ministack.create_key())
+    here = ("--endpoint-url", ministack.endpoint_url)
+    cli.ok("put", "app1/a", *here, given=b"made-up")
+    path = f"/t{secrets.token_hex(5)}"
+    there = ("--to-region", "us-east-1", "--to-endpoint-url", ministack.endpoint_url)
+    done = cli.ok("sync", "--to", f"ssm:{path}", "--prefix", "app1/", *here, *there)
+    assert f"SSM parameters under {path} in us-east-1, from prod: created 1" in done.err
+    make: Any = ministack.session().client
+    ssm = make("ssm", endpoint_url=ministack.endpoint_url, region_name="us-east-1")
+    assert ssm.get_parameter(Name=f"{path}/a", WithDecryption=True)["Parameter"]["Value"] == "made-up"
+    monkeypatch.setattr("time.sleep", lambda _: None)  # between attempts
+    done = cli("sync", "--to", f"ssm:{path}", "--prefix", "app1/", *here, "--to-endpoint-url", "http://127.0.0.1:1")
+    assert done.code == exits.UNAVAILABLE and "ssm cannot be reached" in done.err
+
+
+def test_whoever_may_not_look_is_told_which_policy_it_takes(
+    cli: Cli, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import botocore.client
+    from botocore.exceptions import ClientError
+
+    cli.ok("put", "app1/a", given=b"made-up")
+
+    def refuse(self: Any, operation: str, given: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no policy allows it"}}, operation)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", refuse)
+    done = sync(cli, service)
+    assert done.code == exits.DENIED and f"`dynastash policy --copies-to {service.place}` prints" in done.err

@@ -195,9 +195,8 @@ def plaintext(answer: Mapping[str, Any]) -> Plaintext:
 
 
 def deleted(entry: Mapping[str, Any]) -> str | None:
-    """That a listed secret awaits its deletion, and since when or until when; None for all others."""
-    at = entry.get("DeletedDate")
-    return None if not at else f"it awaits its deletion there ({at:%Y-%m-%d})"
+    """That a listed secret awaits its deletion; None for all others."""
+    return "it awaits its deletion there" if entry.get("DeletedDate") else None
 
 
 def _value(value: bytes) -> dict[str, Any]:

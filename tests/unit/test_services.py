@@ -1,0 +1,238 @@
+"""Parameter Store and Secrets Manager as places, where no emulator goes: refusals of single values, pages, marks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dynastash.errors import InvalidArgumentError, ServiceAccessDeniedError, ServiceError
+from dynastash.models import Plaintext
+from dynastash.places import Held, Kind, Outgoing
+from dynastash.transfer.outgoing import plan
+from dynastash.transfer.services import marks
+from dynastash.transfer.services.costs import cost
+from dynastash.transfer.services.managed import SecretsManagerTarget, joined
+from dynastash.transfer.services.parameters import ParameterTarget
+from tests.property.strategies import names
+from tests.unit.target_kit import MemoryTarget
+
+Answer = Callable[[dict[str, Any]], Any]
+
+
+def refused(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no policy allows it"}}, operation)
+
+
+class Scripted:
+    """Clients that answer as a test says, and note what they were asked."""
+
+    region = "eu-west-1"
+
+    def __init__(self, **answers: Answer) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def get(self, service: str) -> Any:
+        return self
+
+    def get_paginator(self, operation: str) -> Any:
+        return SimpleNamespace(paginate=lambda **given: [getattr(self, operation)(**given)])
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**given: Any) -> Any:
+            self.asked.append((operation, given))
+            return self.answers[operation](given)
+
+        return call
+
+
+def out(key: str = "a", value: bytes = b"made-up", version: int = 3) -> Outgoing:
+    return Outgoing(key, f"app1/{key}", version, Plaintext(value))
+
+
+def described(*parameters: str, ours: bool = False) -> Answer:
+    text = "dynastash prod: version 3 of app1/a" if ours else "by hand"
+    return lambda _: {"Parameters": [{"Name": name, "Description": text} for name in parameters]}
+
+
+def values_but(*denied: str) -> Answer:
+    def answer(given: dict[str, Any]) -> Any:
+        if set(given["Names"]) & set(denied):
+            raise refused("AccessDeniedException", "GetParameters")
+        return {"Parameters": [{"Name": name, "Value": "made-up"} for name in given["Names"]]}
+
+    return answer
+
+
+def test_one_parameter_that_cannot_be_decrypted_is_a_conflict_and_the_others_are_read() -> None:
+    clients: Any = Scripted(describe_parameters=described("/x/a", "/x/b", "/x/c"), get_parameters=values_but("/x/b"))
+    planned = plan(ParameterTarget(clients, "/x", "prod"), [out("a"), out("b"), out("c")])
+    assert [str(step.action) for step in planned.steps] == ["same", "conflict", "same"]
+    assert "cannot be read: not allowed to call ssm:GetParameters" in str(planned.steps[1].reason)
+
+
+def test_no_parameter_that_can_be_read_is_an_error() -> None:
+    names = ("/x/a", "/x/b")
+    clients: Any = Scripted(describe_parameters=described(*names), get_parameters=values_but(*names))
+    with pytest.raises(ServiceAccessDeniedError, match="ssm:GetParameters"):
+        plan(ParameterTarget(clients, "/x", "prod"), [out("a"), out("b")])
+
+
+def test_what_is_ours_and_not_wanted_is_not_decrypted() -> None:
+    clients: Any = Scripted(describe_parameters=described("/x/a", ours=True))
+    (step,) = plan(ParameterTarget(clients, "/x", "prod"), []).steps
+    assert (str(step.action), step.name, step.version) == ("remove", "app1/a", 3)
+    assert [operation for operation, _ in clients.asked] == ["describe_parameters"]
+
+
+@pytest.mark.parametrize(
+    ("target", "operation", "code"),
+    [
+        (ParameterTarget, "delete_parameter", "ParameterNotFound"),
+        (SecretsManagerTarget, "delete_secret", "ResourceNotFoundException"),
+    ],
+)
+def test_what_is_gone_already_is_removed(target: Any, operation: str, code: str) -> None:
+    def fail(with_code: str) -> Answer:
+        def answer(_: dict[str, Any]) -> Any:
+            raise refused(with_code, operation)
+
+        return answer
+
+    target(Scripted(**{operation: fail(code)}), "/x", "prod").remove(Held("a", True))
+    with pytest.raises(ServiceError):
+        target(Scripted(**{operation: fail("InternalFailure")}), "/x", "prod").remove(Held("a", True))
+
+
+def test_the_key_of_the_copies_goes_with_each_write() -> None:
+    clients: Any = Scripted(put_parameter=lambda _: {}, add_tags_to_resource=lambda _: {}, create_secret=lambda _: {})
+    parameters = ParameterTarget(clients, "/x", "prod", key_id="alias/copies")
+    parameters.write(out(), None)
+    parameters.write(out(), Held("a", True, Plaintext(b"old"), "app1/a", 2))
+    SecretsManagerTarget(clients, "x", "prod", key_id="alias/copies").write(out(), None)
+    (_, made), (_, replaced), (_, created) = clients.asked
+    assert made["KeyId"] == replaced["KeyId"] == created["KmsKeyId"] == "alias/copies"
+    assert "Overwrite" not in made and replaced["Overwrite"] is True and "Tags" not in replaced
+
+
+def entry(name: str, ours: bool = True) -> dict[str, Any]:
+    tags = [{"Key": "dynastash:environment", "Value": "prod"}] if ours else []
+    return {"Name": name, "Tags": tags, "SecretVersionsToStages": {"v" * 32: ["AWSCURRENT"]}}
+
+
+def listed(*entries: Mapping[str, Any]) -> Answer:
+    return lambda _: {"SecretList": list(entries)}
+
+
+def batch(*, denied: tuple[str, ...] = (), arns: bool = False) -> Answer:
+    """Values one a page, and the refusals on the first."""
+
+    def answer(given: dict[str, Any]) -> Any:
+        wanted = [name for name in given["SecretIdList"] if name not in denied]
+        number = int(given.get("NextToken", 0))
+        named = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:{}-AbCdEf" if arns else "{}"
+        errors = [
+            {"SecretId": named.format(name), "ErrorCode": "AccessDeniedException", "Message": "no policy allows it"}
+            for name in given["SecretIdList"]
+            if name in denied and number == 0
+        ]
+        page = [{"Name": name, "SecretString": "made-up"} for name in wanted[number : number + 1]]
+        more = {"NextToken": str(number + 1)} if number + 1 < len(wanted) else {}
+        return {"SecretValues": page, "Errors": errors, **more}
+
+    return answer
+
+
+@pytest.mark.parametrize("arns", [False, True])
+def test_a_secret_that_may_not_be_read_is_a_conflict_and_the_others_are_read(arns: bool) -> None:
+    clients: Any = Scripted(
+        list_secrets=listed(entry("x/a"), entry("x/b", ours=False), entry("x/c")),
+        batch_get_secret_value=batch(denied=("x/b",), arns=arns),
+    )
+    planned = plan(SecretsManagerTarget(clients, "x", "prod"), [out("a"), out("b"), out("c")])
+    assert [str(step.action) for step in planned.steps] == ["same", "conflict", "same"]
+    assert planned.steps[1].reason == "it cannot be read: no policy allows it"
+
+
+def test_no_secret_that_may_be_read_is_an_error() -> None:
+    clients: Any = Scripted(list_secrets=listed(entry("x/a")), batch_get_secret_value=batch(denied=("x/a",)))
+    with pytest.raises(ServiceAccessDeniedError, match="secretsmanager:GetSecretValue"):
+        plan(SecretsManagerTarget(clients, "x", "prod"), [out("a")])
+
+
+def test_a_secret_of_ours_that_has_no_value_yet_is_given_one() -> None:
+    clients: Any = Scripted(
+        list_secrets=listed(entry("x/a")), batch_get_secret_value=lambda _: {"SecretValues": [], "Errors": []}
+    )
+    (step,) = plan(SecretsManagerTarget(clients, "x", "prod"), [out("a")]).steps
+    assert (str(step.action), step.reason) == ("update", "it has no value")
+
+
+@pytest.mark.parametrize("days", [6, 31])
+def test_a_recovery_window_that_secrets_manager_does_not_take(days: int) -> None:
+    with pytest.raises(InvalidArgumentError, match="recovery window"):
+        SecretsManagerTarget(Scripted(), "x", "prod", recovery_days=days)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("app1", "app1/"), ("app1/", "app1/"), ("app1-", "app1-"), ("", ""), ("a.b_", "a.b_")]
+)
+def test_where_a_prefix_ends(given: str, expected: str) -> None:
+    assert joined(given) == expected
+
+
+@given(names, st.integers(1, 9_999_999_999), st.sampled_from(["prod", "a", "x" * 31]), st.booleans())
+def test_marks_are_read_back(name: str, version: int, environment: str, versioned: bool) -> None:
+    outgoing = Outgoing("key", name, version, Plaintext(b""))
+    text = marks.description(environment, outgoing, versioned=versioned)
+    assert marks.described(text) == marks.Mark(environment, name, version if versioned else None)
+    assert len(text) <= 1024
+    token = marks.token(environment, outgoing, "")
+    assert 32 <= len(token) <= 64 and marks.version_of(token) == version
+    assert all(1 <= len(tag["Value"]) <= 256 for tag in marks.tags(environment, name))
+
+
+@given(st.text(max_size=80) | st.from_regex(r"dynastash [a-z]+: .*", fullmatch=True))
+def test_anybody_else_s_description_is_no_mark_or_is_spelled_like_one(text: str) -> None:
+    mark = marks.described(text)
+    if mark is not None:
+        outgoing = Outgoing("key", mark.name, mark.version or 0, Plaintext(b""))
+        again = marks.description(mark.environment, outgoing, versioned=mark.version is not None)
+        assert marks.described(again) == mark
+    assert marks.version_of(text) is None
+
+
+def test_each_change_has_a_token_of_its_own_in_which_nothing_of_the_value_is() -> None:
+    same = marks.token("prod", out(), "before")
+    assert marks.token("prod", out(value=b"other"), "before") == same
+    others = [
+        marks.token("dev", out(), "before"),
+        marks.token("prod", out("b"), "before"),
+        marks.token("prod", out(version=4), "before"),
+        marks.token("prod", out(), "after"),
+    ]
+    assert len({same, *others}) == 5
+
+
+def test_what_copies_cost() -> None:
+    target = MemoryTarget(largest=10_000)
+    planned = plan(target, [out("a"), out("b", b"x" * 4096), out("c", b"x" * 4097), out("d", b"x" * 10_001)])
+    managed, parameters = cost(Kind.SECRETS_MANAGER, planned), cost(Kind.SSM, planned)
+    assert (managed.copies, managed.a_month, managed.reads) == (3, Decimal("1.20"), Decimal("0.05"))
+    assert (parameters.copies, parameters.a_month, parameters.reads) == (3, Decimal("0.05"), Decimal("0.08"))
+    assert managed.told.startswith("keeping 3 costs $1.20 a month, 10,000 reads $0.05")
+    small = cost(Kind.SSM, plan(target, [out("a")]))
+    assert small.told.startswith("keeping them is free, 10,000 reads $0.03")
+    assert small.data == {
+        "copies": 1,
+        "usd_a_month": "0.00",
+        "usd_for_10000_reads": "0.03",
+        "prices": "us-east-1, 2026",
+    }
