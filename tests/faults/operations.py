@@ -61,7 +61,7 @@ def _migrate(stash: Stash, site: Site) -> object:
     (done,) = moved(source, stash)
     if done.error is not None:
         raise done.error
-    return done.planned.present, done.written, done.compared
+    return done.planned.present, done.written, done.compared, done.planned.reason
 
 
 OPERATIONS: Mapping[str, Operation] = {
