@@ -11,7 +11,7 @@ code meaning
 5    integrity: a record is not what dynastash wrote, or is wrapped under a stranger's key
 6    conflict: the version is not the expected one, a rotation is pending, the secret is deleted, destroyed or expired
 7    unavailable: throttled, no network, a disabled key, a busy or full disk
-8    partial: some of the secrets asked for could not be had, so none was returned
+8    partial: some secrets could not be had, and none was returned; or could not be moved, and the others were
 126  `run`: the command is there and cannot be started
 127  `run`: there is no such command
 130  interrupted
