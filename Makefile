@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-ddblocal test-transports lint second-evaluator old-clients coverage wheel bench bench-quick clean
+.PHONY: help demo test test-ddblocal test-transports lint second-evaluator old-clients ansible coverage wheel bench bench-quick clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -41,6 +41,17 @@ old-clients: .clients/.installed ## install the real credstash and its ports to 
 		nodecredstash@2.0.2 credstash@1.0.44; fi
 	@touch $@
 
+ansible: .ansible/.installed ## install Ansible with its lookup for credstash, which the tests of the drop-in then call (pip; 150 MB)
+
+# Of the package of all collections, one collection: the wheel has 54 MB, and all of it installed 500.
+.ansible/.installed:
+	$(PYTHON) -m venv .ansible
+	.ansible/bin/python -m pip install --quiet --disable-pip-version-check ansible-core==2.19.14 --editable . --editable ./dropin
+	.ansible/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --dest .ansible ansible==12.3.0
+	.ansible/bin/python -m tests.dropin.unpack .ansible/ansible-12.3.0-py3-none-any.whl .ansible/collections
+	rm .ansible/ansible-12.3.0-py3-none-any.whl
+	@touch $@
+
 lint: $(VENV)/.developed ## style, types, the architecture's contracts, the templates and policies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,8 +61,9 @@ lint: $(VENV)/.developed ## style, types, the architecture's contracts, the temp
 	$(BIN)/cfn-lint cloudformation/*.yaml
 	$(BIN)/python -m tests.lint_policies
 
-wheel: $(VENV)/.developed ## build the wheel, install it into an empty environment and run it there
+wheel: $(VENV)/.developed ## build the wheels, install them into empty environments and run them there
 	sh tests/wheel.sh "$(CURDIR)/$(BIN)/python"
+	sh tests/wheel_dropin.sh "$(CURDIR)/$(BIN)/python"
 
 bench: .bench/tools/.installed ## measure dynastash beside its peers, some ten minutes; docs/performance.md says how to read it
 	.bench/tools/bin/python -m bench
@@ -60,7 +72,7 @@ bench-quick: .bench/tools/.installed ## the same in a minute or two, with fewer 
 	.bench/tools/bin/python -m bench --quick
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .node .clients .demo .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .node .clients .ansible .demo .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@echo "making $(VENV)"
