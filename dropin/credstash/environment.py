@@ -50,7 +50,7 @@ class EnvironmentStore:
         try:
             secret = self._stash.get(name, version=number)
         except (NotFoundError, SecretDeletedError, SecretDestroyedError) as error:
-            raise not_found(name, version, error.hint) from error
+            raise not_found(name, version, self._advice(error)) from error
         return _opened(secret, context)
 
     def get_all(self, wanted: Callable[[str], bool], version: str, context: Context) -> dict[str, Plaintext]:
@@ -113,6 +113,16 @@ class EnvironmentStore:
         if gone:
             self._stash.delete(name, number)
         return [paddedInt(each) for each in gone]
+
+    def _advice(self, error: DynastashError) -> str | None:
+        """What to do about a secret that cannot be had, with commands as they must be typed here."""
+        if isinstance(error, NotFoundError):
+            return "`credstash list` shows what there is"
+        return None if error.hint is None else error.hint.replace("`dynastash ", f"`dynastash -e {self._name} ")
+
+    @property
+    def _name(self) -> str:
+        return self._stash.environment
 
     def _current(self, name: str) -> Version | None:
         """The current version, unopened; None where there is none, or the secret is deleted."""

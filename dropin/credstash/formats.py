@@ -84,9 +84,10 @@ def quoted_for_dotenv(text: str) -> str | None:
 
     Between single quotes everything is literal, save that some readers take a backslash before a quote, another
     backslash or the end for an escape. Between double quotes, ``\\`` and ``"`` are escaped, and sh would expand ``$``
-    and a backtick. A carriage return is lost to readers that mend the ends of lines.
+    and a backtick. A carriage return is lost to readers that mend the ends of lines, and python-dotenv expands ``${``
+    everywhere.
     """
-    if "\0" in text or "\r" in text:
+    if "\0" in text or "\r" in text or "${" in text:
         return None
     if "'" not in text and "\\\\" not in text and not text.endswith("\\"):
         return f"'{text}'"

@@ -58,7 +58,7 @@ def test_dotenv(texts: dict[str, str]) -> None:
     except PartialError as error:
         assert set(error.failures) == {name for name, one in texts.items() if quoted_for_dotenv(one) is None}
         return
-    assert dotenv.dotenv_values(stream=io.StringIO(text, newline=""), interpolate=False) == texts
+    assert dotenv.dotenv_values(stream=io.StringIO(text, newline="")) == texts
     assert {entry.name: entry.value for entry in parse(text)} == texts
 
 

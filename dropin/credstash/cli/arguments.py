@@ -30,7 +30,9 @@ class Verb(NamedTuple):
 
 
 class Usage(Exception):
-    """The command line cannot be understood: exit code 2."""
+    """The command line cannot be understood: exit code 2. ``verb`` is as far as it was."""
+
+    verb: str | None = None
 
 
 class Line(NamedTuple):
@@ -106,29 +108,37 @@ VERBS: Final = {
 
 def read(arguments: Sequence[str]) -> Line:
     """Take ``arguments`` apart. Raises :class:`Usage`."""
-    options: dict[str, str] = {}
-    words: list[str] = []
-    verb: str | None = None
+    line = Line(None, {}, [])
     left = list(arguments)
     while left:
-        argument = left.pop(0)
-        if argument == "--":
-            if verb is None and left:
-                verb = _verb(left.pop(0))
-            words += left
-            break
-        known = _known(verb)
-        secret = verb is not None and VERBS[verb].secret
-        if argument.startswith("--"):
-            _long(argument, left, known, options, secret)
-        elif argument.startswith("-") and argument != "-":
-            _short(argument, left, known, options, secret)
-        elif verb is None:
-            verb = _verb(argument)
-        else:
-            words.append(argument)
-    if "profile" in options and "arn" in options:
+        try:
+            line = _next(line, left)
+        except Usage as error:
+            error.verb = line.verb
+            raise
+    if "profile" in line.options and "arn" in line.options:
         raise Usage("argument -n/--arn: not allowed with argument -p/--profile")
+    return line
+
+
+def _next(line: Line, left: list[str]) -> Line:
+    """``line`` with the first of what is ``left``, which is taken."""
+    verb, options, words = line
+    argument = left.pop(0)
+    if argument == "--":
+        verb = _verb(left.pop(0)) if verb is None and left else verb
+        words += left
+        left.clear()
+        return Line(verb, options, words)
+    secret = verb is not None and VERBS[verb].secret
+    if argument.startswith("--"):
+        _long(argument, left, _known(verb), options, secret)
+    elif argument.startswith("-") and argument != "-":
+        _short(argument, left, _known(verb), options, secret)
+    elif verb is None:
+        verb = _verb(argument)
+    else:
+        words.append(argument)
     return Line(verb, options, words)
 
 

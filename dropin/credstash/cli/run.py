@@ -36,6 +36,7 @@ def run(arguments: Sequence[str]) -> int:
 
         return VERBS[verb](line)
     except Usage as error:
+        verb = verb or error.verb
         say(usage(verb))
         say(f"credstash{f' {verb}' if verb else ''}: error: {error}")
         return USAGE

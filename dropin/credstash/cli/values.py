@@ -8,7 +8,8 @@ from typing import Final
 
 from credstash.cli.arguments import Usage
 from credstash.text import pair_in
-from dynastash.errors import InvalidArgumentError
+from dynastash.errors import DynastashError, InvalidArgumentError
+from dynastash.models import Plaintext
 
 MOST: Final = 64 * 1024 * 1024
 """Bytes that are read of a file or of standard input: more than any table takes, and less than any memory has."""
@@ -51,6 +52,37 @@ def pairs(words: list[str], *, shown: bool = True) -> dict[str, str]:
             raise Usage(f'{repr(word) if shown else f"context word {number}"} is not the form of "key=value"')
         found[pair[0]] = pair[1]
     return found
+
+
+def named(document: bytes) -> dict[str, Plaintext]:
+    """The names and values of a JSON object. Nothing of it is quoted but the names."""
+    import json
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InvalidArgumentError(f"{twice} is there twice", hint="nothing was stored: leave one of the two out")
+        return found
+
+    try:
+        read = json.loads(document, object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:  # InvalidArgumentError is a ValueError, and says it better
+        if isinstance(error, DynastashError):
+            raise
+        place = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise InvalidArgumentError(
+            f"what putall was given is not JSON{place}", hint='write {"NAME": "VALUE"}, @FILE or -'
+        ) from None
+    if not isinstance(read, dict):
+        raise InvalidArgumentError("what putall was given is no JSON object", hint='write {"NAME": "VALUE"}')
+    wrong = [name for name, value in read.items() if not isinstance(value, str)]
+    if wrong:
+        raise InvalidArgumentError(
+            f"the value of {', '.join(wrong[:3])} is not text", hint="nothing was stored: put it between quotes"
+        )
+    return {name: Plaintext(value.encode("utf-8", "surrogatepass")) for name, value in read.items()}
 
 
 def _standard_input() -> bytes:

@@ -70,7 +70,7 @@ def putall(line: Line) -> int:
     document, *words = line.words
     context = values.pairs(words, shown=False)
     entry_options = _storing(line)
-    secrets = _object(values.read(document))
+    secrets = values.named(values.read(document))
     store = _store(line)
     version = None if "autoversion" in line.options else line.options.get("version") or "0"
     failures: dict[str, DynastashError] = {}
@@ -238,37 +238,6 @@ def _say_stored(name: str, asked: str | None, made: str) -> None:
     write_text(f"{visible(name)} has been stored\n")
     if asked is not None and asked.isdecimal() and made.isdecimal() and int(asked or 0) not in (0, int(made)):
         say(f"{name}: as version {int(made)}")
-
-
-def _object(document: bytes) -> dict[str, Plaintext]:
-    """The names and values of a JSON object. Nothing of it is quoted but the names."""
-    import json
-
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise InvalidArgumentError(f"{twice} is there twice", hint="nothing was stored: leave one of the two out")
-        return found
-
-    try:
-        read = json.loads(document, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:  # InvalidArgumentError is a ValueError, and says it better
-        if isinstance(error, DynastashError):
-            raise
-        place = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise InvalidArgumentError(
-            f"what putall was given is not JSON{place}", hint='write {"NAME": "VALUE"}, @FILE or -'
-        ) from None
-    if not isinstance(read, dict):
-        raise InvalidArgumentError("what putall was given is no JSON object", hint='write {"NAME": "VALUE"}')
-    wrong = [name for name, value in read.items() if not isinstance(value, str)]
-    if wrong:
-        raise InvalidArgumentError(
-            f"the value of {', '.join(wrong[:3])} is not text", hint="nothing was stored: put it between quotes"
-        )
-    return {name: Plaintext(value.encode("utf-8", "surrogatepass")) for name, value in read.items()}
 
 
 def _write_value(value: bytes, name: str, *, newline: bool) -> None:
