@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from credstash.cli.arguments import GLOBAL, VERBS, Usage, described, read
 from credstash.cli.run import run
 from tests.dropin.kit import DropIn
+from tests.property.strategies import steady
 
 
 def _oracle() -> argparse.ArgumentParser:
@@ -54,6 +55,7 @@ def _given(draw: st.DrawFn, options: Any) -> list[str]:
     return words
 
 
+@steady(200)
 @given(st.data())
 def test_argparse_understands_the_same(data: st.DataObject) -> None:
     """Of every line that credstash understands: options of the whole, the verb, words and options of its own."""
@@ -76,6 +78,7 @@ def test_argparse_understands_the_same(data: st.DataObject) -> None:
         ("put -av2 n v", {"autoversion": "", "version": "2"}, ["n", "v"]),
         ("get -nv=2 n", {"noline": "", "version": "2"}, ["n"]),
         ("get n -n", {"noline": ""}, ["n"]),
+        ("get n -v= k=v", {"version": ""}, ["n", "k=v"]),
         ("get n --auto", None, None),
         ("put n v --auto", {"autoversion": ""}, ["n", "v"]),
         ("put n --lit -x", None, None),
@@ -102,6 +105,7 @@ def test_lines(line: str, options: dict[str, str] | None, words: list[str] | Non
         assert (found.options, found.words) == (options, words)
 
 
+@steady(200)
 @given(st.lists(st.text(max_size=8), max_size=6))
 def test_no_line_is_too_much(line: list[str]) -> None:
     """It is understood, or it is not."""
@@ -111,6 +115,7 @@ def test_no_line_is_too_much(line: list[str]) -> None:
         assert str(error)
 
 
+@steady(200)
 @given(st.lists(st.text("-=hunter2 kv", min_size=8, max_size=12), min_size=1, max_size=3))
 def test_no_complaint_quotes_what_may_be_a_secret(words: list[str]) -> None:
     """Of put, whatever is wrong with it."""

@@ -10,12 +10,13 @@ import subprocess
 import dotenv
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from credstash.formats import quoted_for_dotenv, written
 from dynastash.dotenv import parse
 from dynastash.errors import ConfigError, PartialError
+from tests.property.strategies import steady
 
 NAMES = st.text("AB_", min_size=1, max_size=4)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -27,6 +28,7 @@ def of(texts: dict[str, str]) -> dict[str, bytes]:
     return {name: text.encode() for name, text in texts.items()}
 
 
+@steady(100)
 @given(st.dictionaries(TEXTS, TEXTS))
 def test_json(texts: dict[str, str]) -> None:
     """Sorted, four spaces, ASCII alone: what credstash prints."""
@@ -36,6 +38,7 @@ def test_json(texts: dict[str, str]) -> None:
     assert text.isascii()
 
 
+@steady(100)
 @given(st.dictionaries(TEXTS, TEXTS))
 def test_csv(texts: dict[str, str]) -> None:
     """A row each."""
@@ -43,6 +46,7 @@ def test_csv(texts: dict[str, str]) -> None:
     assert {name: text for name, text in rows} == texts  # noqa: C416
 
 
+@steady(100)
 @given(st.dictionaries(TEXTS, st.binary(max_size=8) | TEXTS.map(str.encode)))
 def test_yaml(values: dict[str, bytes]) -> None:
     """Binary too."""
@@ -50,6 +54,7 @@ def test_yaml(values: dict[str, bytes]) -> None:
     assert {name: one.encode() if isinstance(one, str) else one for name, one in read.items()} == values
 
 
+@steady(100)
 @given(st.dictionaries(NAMES, TEXTS | QUOTES))
 def test_dotenv(texts: dict[str, str]) -> None:
     """What is written is read alike by python-dotenv and by dynastash; what is not is named."""
@@ -62,7 +67,7 @@ def test_dotenv(texts: dict[str, str]) -> None:
     assert {entry.name: entry.value for entry in parse(text)} == texts
 
 
-@settings(max_examples=40)
+@steady(30)
 @given(st.lists(QUOTES, min_size=1, max_size=20))
 def test_dotenv_in_a_shell(texts: list[str]) -> None:
     """And by sh."""

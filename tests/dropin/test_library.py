@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -15,7 +18,7 @@ import credstash
 from credstash.clients import ClientTransport
 from dynastash.aws.base import Operation
 from dynastash.errors import ConfigError, CredentialsError, DynastashError, InvalidArgumentError, PartialError
-from tests.dropin.kit import Old
+from tests.dropin.kit import ROOT, Old
 from tests.engines.engine import REGION
 
 ZEROS = "0" * 19
@@ -332,19 +335,23 @@ def test_making_a_table(old: Old, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.engine
-def test_under_a_mock_of_boto3s(home: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs test themselves with moto: the calls go where it stands."""
-    import moto
+UNDER_MOTO = """
+import boto3, moto
+with moto.mock_aws():
+    kms = boto3.client("kms")
+    kms.create_alias(AliasName="alias/credstash", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+    import credstash
+    credstash.createDdbTable()
+    credstash.putSecret("a", "x")
+    assert credstash.getSecret("a") == "x"
+"""
 
-    with moto.mock_aws():
-        monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-        kms = boto3.client("kms", REGION)
-        key = kms.create_key()["KeyMetadata"]["KeyId"]
-        kms.create_alias(AliasName="alias/credstash", TargetKeyId=key)
-        credstash.createDdbTable()
-        credstash.putSecret("a", "x")
-        assert credstash.getSecret("a") == "x"
+
+def test_under_a_mock_of_boto3s(home: Path) -> None:
+    """Programs test themselves with moto: the calls go where it stands."""
+    env = {**os.environ, "AWS_DEFAULT_REGION": REGION, "PYTHONPATH": f"{ROOT}:{ROOT / 'dropin'}"}
+    done = subprocess.run([sys.executable, "-c", UNDER_MOTO], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_module_has_what_it_says() -> None:

@@ -200,7 +200,8 @@ def _short(argument: str, left: list[str], known: list[Option], options: dict[st
         if option is None:
             raise Usage(_hidden() if secret else f"-{letter} is not an option")
         if option.metavar:
-            taken.append((option, argument[place:].removeprefix("=") or None))
+            attached = argument[place:]
+            taken.append((option, attached.removeprefix("=") if attached else None))
             break
         taken.append((option, None))
     for option, value in taken:  # all of them are known: -hunter2 is no call for help
