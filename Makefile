@@ -83,9 +83,9 @@ $(VENV)/.installed: pyproject.toml $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(VENV)/.developed: pyproject.toml $(VENV)/bin/python
+$(VENV)/.developed: pyproject.toml dropin/pyproject.toml $(VENV)/bin/python
 	@echo "installing dynastash, its tests' AWS emulators and the linters into $(VENV) (some 500 MB)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable ./dropin
 	@touch $@ $(VENV)/.installed
 
 .bench/tools/.installed: bench/requirements.txt

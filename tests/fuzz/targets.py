@@ -19,7 +19,6 @@ from typing import Any
 
 import click
 
-from credstash.cli import arguments, values
 from dynastash import config, dotenv, references, template
 from dynastash.aws.base import CallError, Operation
 from dynastash.aws.direct import profilefile, protocol
@@ -325,7 +324,12 @@ _REPLY = (
 
 def credstash_line(data: bytes) -> None:
     """A command line of the drop-in's: a word between NULs."""
-    line = arguments.read(_text(data).split("\0"))
+    from credstash.cli import arguments
+
+    try:
+        line = arguments.read(_text(data).split("\0"))
+    except arguments.Usage:
+        return
     again = [f"--{name}" + (f"={value}" if value else "") for name, value in line.options.items()]
     if line.verb is not None and all(line.options.values()):
         assert arguments.read([line.verb, *again, "--", *line.words]) == line
@@ -333,6 +337,8 @@ def credstash_line(data: bytes) -> None:
 
 def credstash_secrets(data: bytes) -> None:
     """What its putall is given."""
+    from credstash.cli import values
+
     assert all(value.expose() is not None for value in values.named(data).values())
 
 
@@ -356,7 +362,7 @@ TARGETS: Mapping[str, Target] = {
     "name-pattern": Target(name_pattern, _written("*", "app1/*", "app1/db", "${aws:PrincipalTag/dynastash}/*")),
     "command-line": Target(command_line, _written("90d", "2027-01-31T12:00Z", "12", "a=b")),
     "credstash-line": Target(
-        credstash_line, _written("put\0-av2\0n\0v\0k=v", "-t=x\0get\0n\0-n", "--\0put\0--lit\0-x"), (arguments.Usage,)
+        credstash_line, _written("put\0-av2\0n\0v\0k=v", "-t=x\0get\0n\0-n", "--\0put\0--lit\0-x")
     ),
     "credstash-secrets": Target(credstash_secrets, _written('{"a": "x", "b": "\\ud83d"}', '{"a": 1, "a": []}')),
     "http": Target(
