@@ -11,7 +11,7 @@ import click
 from dynastash.cli.command import OwnOption, PlaceOption
 from dynastash.cli.delivering import deliver
 from dynastash.cli.options import Pair, PlainText, Settings, Usage, Whole
-from dynastash.errors import ServiceAccessDeniedError
+from dynastash.errors import SecretNotFoundError, ServiceAccessDeniedError
 from dynastash.places import Kind, Place
 
 if TYPE_CHECKING:
@@ -143,7 +143,12 @@ def hand_over(
         place, environment, way=way, key_id=kms_key, advanced=tier == "advanced", recovery_days=recovery_days
     )
     stash = settings.stash()
-    chosen = choose(stash, selection, empty=empty)
+    try:
+        chosen = choose(stash, selection, empty=empty)
+    except SecretNotFoundError as error:
+        if remove:
+            error.hint = f"{error.hint}; --even-if-empty removes what was made for it"
+        raise
     try:
         planned = outgoing.plan(target, chosen.outgoing, chosen.unreadable, remove=remove, take_over=take_over)
     except ServiceAccessDeniedError as error:

@@ -163,7 +163,8 @@ def _step(outgoing: Outgoing, held: Held | None, refusal: str | None, take_over:
             return step(Action.SAME, "somebody else made it, with this value")
         return step(Action.CONFLICT, held.problem or "somebody else made it, with another value")
     if not equal:
-        return step(Action.UPDATE, held.problem)
+        edited = held.version == outgoing.version and held.name == outgoing.name
+        return step(Action.UPDATE, held.problem or ("another value of this version is there" if edited else None))
     if held.version not in (None, outgoing.version) or held.name not in (None, outgoing.name):
         return step(Action.UPDATE, "the value is the same, and of another version")
     return step(Action.SAME)

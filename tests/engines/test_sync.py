@@ -260,7 +260,7 @@ def test_an_empty_prefix_is_no_order_to_remove_everything(cli: Cli, service: Ser
     assert sync(cli, service).code == 0
     cli.ok("delete", "app1/a")
     done = sync(cli, service)
-    assert done.code == exits.NOT_FOUND and service.keys() == ["a"]
+    assert done.code == exits.NOT_FOUND and "--even-if-empty removes" in done.err and service.keys() == ["a"]
     assert sync(cli, service, "--even-if-empty").code == 0 and service.keys() == []
 
 

@@ -79,6 +79,11 @@ def test_each_key_is_planned_by_what_is_there(target: MemoryTarget) -> None:
     assert [step.key for step in planned.problems] == ["large", "shut", "theirs"]
     assert [step.key for step in planned.changes] == ["edited", "new", "older", "other", "gone"]
     assert planned.takes_away and "made-up" not in repr(planned)
+    assert {step.key: step.reason for step in planned.of(Action.UPDATE)} == {
+        "edited": "another value of this version is there",
+        "older": None,
+        "other": "the value is the same, and of another version",
+    }
 
 
 def test_the_same_value_of_a_newer_version_is_written_so_that_the_target_tells_it(target: MemoryTarget) -> None:
@@ -99,6 +104,12 @@ def test_what_others_made_is_neither_replaced_nor_removed(target: MemoryTarget) 
     assert failed(run(target, [out("theirs"), out("alike"), out("mine")])) == {}
     assert failed(run(target, [])) == {}
     assert target.values() == {"theirs": b"other", "alike": b"made-up"}
+
+
+def test_a_target_that_shows_more_than_was_asked_for_loses_nothing_of_others(target: MemoryTarget) -> None:
+    target.foreign("theirs", b"other")
+    target.held = lambda keys: dict(target.there)  # type: ignore[method-assign]
+    assert plan(target, []).steps == ()
 
 
 def test_taking_over_makes_it_ours_equal_or_not(target: MemoryTarget) -> None:
