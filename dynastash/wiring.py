@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dynastash.aws.base import AwsSettings, Transport
     from dynastash.aws.clients import Clients
     from dynastash.credstash.keys import TableKeys
+    from dynastash.credstash.publisher import CredstashTarget
     from dynastash.credstash.table import Table
     from dynastash.credstash.terms import Terms
     from dynastash.models import DataKey
@@ -142,6 +143,27 @@ def open_target(
             _clients(near, way), place.where, near.name, key_id=key_id, recovery_days=recovery_days
         )
     raise ConfigError(f"secrets cannot be handed to {place}")
+
+
+def open_published(
+    place: Place,
+    near: Environment,
+    *,
+    way: Mapping[str, str] | None = None,
+    terms: Terms | None = None,
+    key: str | None = None,
+) -> tuple[CredstashTarget, CredstashTarget]:
+    """A credstash table that secrets of ``near`` are published to, and the same for changes of a few.
+
+    ``key`` is the KMS key that new items are wrapped under; the rest is as with :func:`open_source`.
+    """
+    from dynastash.credstash.publisher import CredstashTarget
+    from dynastash.credstash.terms import Terms
+
+    terms = terms or Terms()
+    table, keys = _credstash(place, near, way or {}, terms, key)
+    whole, few = (CredstashTarget(table, keys, near.name, terms.contexts, whole=whole) for whole in (True, False))
+    return whole, few
 
 
 def _credstash(

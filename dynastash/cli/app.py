@@ -19,7 +19,7 @@ from dynastash.cli.summaries import SUMMARIES
 _SECTIONS: Final = {
     "Secrets": ("put", "get", "list", "history", "diff", "generate", "rotate", "rollback"),
     "Their end": ("delete", "undelete", "destroy", "prune"),
-    "Use": ("run", "render", "sync"),
+    "Use": ("run", "render", "sync", "publish"),
     "Operate": (
         "deploy",
         "doctor",
@@ -56,6 +56,7 @@ _MODULES: Final = {
     "import": "incoming",
     "migrate": "incoming",
     "sync": "sync",
+    "publish": "publish",
     "deploy": "deploy",
     "policy": "leastprivilege",
     "doctor": "doctor",

@@ -44,11 +44,11 @@ def deliver(
     data: Mapping[str, Any] | None = None,
     dry_run: bool,
     yes: bool,
-) -> None:
+) -> Sequence[Done]:
     """Show the plan, ask where something is replaced or removed, carry it out, read it back, and report.
 
-    ``notes`` are for people, where anything is to change; ``data`` is what the report for programs has besides. Raises
-    :class:`PartialError` at the end, after the report, where anything was left out.
+    ``notes`` are for people, where anything is to change; ``data`` is what the report for programs has besides. What
+    was left out is for :func:`left_out` to say.
     """
     from dynastash.transfer import outgoing
 
@@ -73,7 +73,7 @@ def deliver(
         say("nothing was changed")
     if not shows:
         emit({**_data(source, place, planned, results), **(data or {})}, settings.output)
-    _complain(planned, results)
+    return results
 
 
 def _show_plan(planned: Plan) -> None:
@@ -137,18 +137,19 @@ def _data(environment: str, place: Place, planned: Plan, results: Sequence[Done]
     }
 
 
-def _complain(planned: Plan, results: Sequence[Done]) -> None:
+def left_out(planned: Plan, results: Sequence[Done]) -> PartialError | None:
+    """What was not done, as an error; None where all was."""
     failures: dict[str, DynastashError] = {
         step.key: TransferError(f"{step.action}: {step.reason}") for step in planned.problems
     }
     failures |= {each.step.key: each.error for each in results if each.error is not None}
     if not failures:
-        return
+        return None
     done = any(each.error is None for each in results)
     some = "; ".join(f"{key}: {error}" for key, error in list(failures.items())[:3])
     more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
     hints = {error.hint for error in failures.values()}
-    raise PartialError(
+    return PartialError(
         f"{len(failures)} of {counted(len(planned.steps), 'key')} could not be handed over: {some}{more}",
         failures,
         hint=(hints.pop() if len(hints) == 1 else None)

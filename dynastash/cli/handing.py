@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from dynastash.cli.command import OwnOption, PlaceOption
-from dynastash.cli.delivering import deliver
+from dynastash.cli.delivering import deliver, left_out
 from dynastash.cli.options import Pair, PlainText, Settings, Usage, Whole
 from dynastash.errors import SecretNotFoundError, ServiceAccessDeniedError
 from dynastash.places import Kind, Place
@@ -27,8 +27,8 @@ KEPT: Final[Mapping[str, Any]] = {"kms_key": None, "tier": "standard", "recovery
 _READ_BY: Final = {Kind.SSM: "ssm:GetParameter", Kind.SECRETS_MANAGER: "secretsmanager:GetSecretValue"}
 
 
-def which_copies(command: _F) -> _F:
-    """``selection``: which secrets are handed over, and under which keys."""
+def which_copies(command: _F, *, layouts: bool = True) -> _F:
+    """``selection``: which secrets are handed over, and under which keys. ``layouts`` offers to make other keys."""
 
     @functools.wraps(command)
     def invoke(
@@ -36,7 +36,7 @@ def which_copies(command: _F) -> _F:
         prefixes: tuple[str, ...],
         secrets: tuple[tuple[str, str], ...],
         keep_prefix: bool,
-        layout: str,
+        layout: str = "names",
         **given: Any,
     ) -> Any:
         from dynastash.transfer.choosing import Selection, flat
@@ -48,14 +48,7 @@ def which_copies(command: _F) -> _F:
 
     option = functools.partial(click.option, cls=OwnOption)
     wrapped: Any = invoke
-    for each in (
-        option(
-            "--layout",
-            type=click.Choice(_LAYOUTS),
-            default="names",
-            metavar="LAYOUT",
-            help="Keys as the names are, or as chamber reads them: one level, in lower case.  [default: names]",
-        ),
+    offered = (
         option("--keep-prefix", is_flag=True, help="Make keys of whole names."),
         option(
             "--secret",
@@ -72,7 +65,15 @@ def which_copies(command: _F) -> _F:
             metavar="PREFIX",
             help="Every secret whose name starts so; app1/db/password under app1/ has the key db/password.",
         ),
-    ):
+    )
+    layout = option(
+        "--layout",
+        type=click.Choice(_LAYOUTS),
+        default="names",
+        metavar="LAYOUT",
+        help="Keys as the names are, or as chamber reads them: one level, in lower case.  [default: names]",
+    )
+    for each in (layout, *offered) if layouts else offered:
         wrapped = each(wrapped)
     return wrapped  # type: ignore[no-any-return]
 
@@ -155,7 +156,7 @@ def hand_over(
         error.hint = f"`dynastash policy --copies-to {place}` prints what it takes"
         raise
     price = cost(place.kind, planned)
-    deliver(
+    results = deliver(
         settings,
         place,
         target,
@@ -169,3 +170,5 @@ def hand_over(
         dry_run=dry_run,
         yes=yes,
     )
+    if failure := left_out(planned, results):
+        raise failure

@@ -44,6 +44,8 @@ Use:
   render      Fill the secrets into TEMPLATE, a file or -.
   sync        Keep copies of secrets where ECS, CloudFormation and other
               services of AWS read them.
+  publish     Write current values into a credstash table, for programs that
+              go on reading it.
 
 Operate:
   deploy      Create or update the table and the keys of ENV on AWS.
@@ -120,6 +122,7 @@ Use:
   render      Fill the secrets into TEMPLATE, a file or -.
   sync        Keep copies of secrets where ECS, CloudFormation and other services of AWS read
               them.
+  publish     Write current values into a credstash table, for programs that go on reading it.
 
 Operate:
   deploy      Create or update the table and the keys of ENV on AWS.

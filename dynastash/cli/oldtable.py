@@ -60,22 +60,71 @@ def opened_with(command: _F) -> _F:
             help="KMS key that a credstash table's items may be wrapped under; may be repeated, * for any.  "
             "[default: alias/credstash]",
         ),
-        option(
-            "--context-of",
-            type=(PlainText(), PlainText()),
-            multiple=True,
-            metavar="NAME KEY=VALUE",
-            help="The same for one name, NAME@VERSION or PREFIX*, instead of --context; - for none.",
-        ),
-        option(
-            "--context",
-            type=Pair(),
-            multiple=True,
-            help="Encryption context of a credstash table's values; may be repeated.",
-        ),
+        *_contexts(),
     ):
         wrapped = each(wrapped)
     return wrapped  # type: ignore[no-any-return]
+
+
+def published_with(command: _F) -> _F:
+    """``terms`` and ``item_key``: what the items of a table are opened and sealed with."""
+    option = functools.partial(click.option, cls=PlaceOption)
+
+    @functools.wraps(command)
+    def invoke(
+        *args: Any,
+        context: tuple[tuple[str, str], ...],
+        context_of: tuple[tuple[str, str], ...],
+        to_key: tuple[str, ...],
+        to_kms_region: str | None,
+        **given: Any,
+    ) -> Any:
+        from dynastash.credstash.contexts import Contexts
+        from dynastash.credstash.keys import DEFAULT_KEY
+        from dynastash.credstash.terms import Terms
+
+        keys = to_key or (DEFAULT_KEY,)
+        contexts = Contexts(dict(context), contexts_of(context_of))
+        terms = Terms(contexts=contexts, trusted=keys, kms_region=to_kms_region)
+        return command(*args, terms=terms, item_key=keys[0], **given)
+
+    wrapped: Any = invoke
+    for each in (
+        option(
+            "--to-kms-region",
+            type=PlainText(),
+            metavar="REGION",
+            help="AWS Region of the table's keys, where it is another than the table's.",
+        ),
+        option(
+            "--to-key",
+            type=PlainText(),
+            multiple=True,
+            metavar="KEY",
+            help="KMS key of the table's items; of several, the first is for new ones.  [default: alias/credstash]",
+        ),
+        *_contexts(),
+    ):
+        wrapped = each(wrapped)
+    return wrapped  # type: ignore[no-any-return]
+
+
+def _contexts() -> Iterable[Callable[[Any], Any]]:
+    yield click.option(
+        "--context-of",
+        cls=PlaceOption,
+        type=(PlainText(), PlainText()),
+        multiple=True,
+        metavar="NAME KEY=VALUE",
+        help="The same for one name, NAME@VERSION or PREFIX*, instead of --context; - for none.",
+    )
+    yield click.option(
+        "--context",
+        cls=PlaceOption,
+        type=Pair(),
+        multiple=True,
+        help="Encryption context of a credstash table's values; may be repeated.",
+    )
 
 
 def _terms(

@@ -38,6 +38,7 @@ SUMMARIES: Final = {
     "advance": "Let the next version of NAME be N + 1: after a restore, when N was used already.",
     "migrate": "Bring secrets over with all their versions; nothing at the source is changed.",
     "sync": "Keep copies of secrets where ECS, CloudFormation and other services of AWS read them.",
+    "publish": "Write current values into a credstash table, for programs that go on reading it.",
 }
 
 NAMED: Final = (

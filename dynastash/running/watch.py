@@ -50,15 +50,10 @@ class Watch:
         self._has, self._heads = self._had, None
 
     def _read(self) -> dict[str, Item]:
-        from dynastash.crypto import records
-        from dynastash.stores.base import RecordKey
+        from dynastash.stash.polling import heads
 
-        store = self._stash.store
-        wanted = dict.fromkeys(RecordKey(each.reference.name, records.HEAD) for each in self._asked.wanted)
-        heads = {key.name: item for key, item in store.fetch(list(wanted)).items()} if wanted else {}
-        for prefix in self._asked.prefixes:
-            heads |= {records.key_of(item)[0]: item for item in store.heads(prefix)}
-        return heads
+        names = (each.reference.name for each in self._asked.wanted)
+        return heads(self._stash.store, names, self._asked.prefixes)
 
 
 class Watcher:

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 class Selection(Frozen):
     """What was asked for: every secret under ``prefixes``, and ``secrets`` as pairs of a key and a reference.
 
-    ``key_of`` makes a key of what is left of a name without its prefix, or of the whole name with ``keep_prefix``.
+    ``key_of`` makes a key of what is left of a name without its prefix, or of the whole name with ``keep_prefix``. A
+    secret that has the tag ``key_tag`` has that as its key instead. Where ``only`` is there, nothing else is looked at.
     """
 
     prefixes: tuple[str, ...] = ()
     secrets: tuple[tuple[str, str], ...] = ()
     keep_prefix: bool = False
     key_of: Callable[[str], str] = str
+    key_tag: str | None = None
+    only: frozenset[str] | None = None
 
 
 class Chosen(Frozen):
@@ -49,23 +52,34 @@ def choose(stash: Stash, asked: Selection, *, empty: bool = False) -> Chosen:
     store raises.
     """
     keys = _Keys()
-    references = [(key, parse(text)) for key, text in asked.secrets]
+    listed: dict[str, str | None] = {}
+    references = [
+        (key, reference)
+        for key, reference in ((key, parse(text)) for key, text in asked.secrets)
+        if asked.only is None or reference.name in asked.only
+    ]
     for key, reference in references:
         keys.take(key, str(reference))
     for prefix in asked.prefixes:
-        names = [info.name for info in stash.list(prefix) if info.state is State.ACTIVE and info.current is not None]
-        if not names and not empty:
+        infos = [info for info in stash.list(prefix) if info.state is State.ACTIVE and info.current is not None]
+        if not infos and not empty:
             raise SecretNotFoundError(
                 f"no secret in {stash.environment} starts with {prefix!r}",
                 hint="`dynastash list` shows the names; is it another environment's?",
             )
-        for name in names:
-            key = _key(name, prefix, asked)
-            keys.take(key, name)
-            references.append((key, Reference(name)))
+        for info in infos:
+            tag = _tagged(asked, info.tags)
+            key = tag or _key(info.name, prefix, asked)
+            keys.take(key, info.name)
+            if asked.only is None or info.name in asked.only:
+                references.append((key, Reference(info.name)))
+                listed[key] = tag
     found = open_all(stash, [reference for _, reference in references])
     opened = {key: each for key, reference in references if isinstance(each := found[reference], Secret)}
     failed = {key: str(found[reference]) for key, reference in references if key not in opened}
+    for key, tag in listed.items():  # from a head that nobody has authenticated yet
+        if key in opened and _tagged(asked, opened[key].tags) != tag:
+            failed[key] = f"the tag {asked.key_tag} of {opened.pop(key).name} is another than its head was listed with"
     outgoing = (
         Outgoing(key, each.name, each.number, each.plaintext, each.version.comment, each.version.content_type)
         for key, each in opened.items()
@@ -86,6 +100,10 @@ class _Keys:
                 f"{other} and {label} would both have the key {key}",
                 hint=f"name one of them with --secret KEY={label}, under a longer prefix, or add --keep-prefix",
             )
+
+
+def _tagged(asked: Selection, tags: Mapping[str, str]) -> str | None:
+    return tags.get(asked.key_tag) if asked.key_tag is not None else None
 
 
 def _key(name: str, prefix: str, asked: Selection) -> str:
