@@ -35,9 +35,9 @@ _NOTE: Final = (
     "publish",
     cls=Command,
     examples=(
-        "dynastash publish --to credstash:credential-store --prefix '' -e prod --dry-run",
-        "dynastash publish --to credstash:credential-store --prefix app1/ --keep-prefix -e prod --yes",
-        "dynastash publish --to credstash:credential-store --prefix '' -e prod --yes --watch --interval 30s",
+        "dynastash publish --to credstash:old --prefix '' -e prod --dry-run",
+        "dynastash publish --to credstash:old --prefix app1/ --keep-prefix -e prod",
+        "dynastash publish --to credstash:old --prefix '' --yes --watch -e prod",
     ),
 )
 @click.option("--to", "to", cls=OwnOption, required=True, metavar="PLACE", help="credstash:TABLE.")
