@@ -203,9 +203,9 @@ def test_console_script(cli: Cli, monkeypatch: pytest.MonkeyPatch, capfdbinary: 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "_exit", sys.exit)
-    for path in ("dynastash.cli.app.run", "dynastash.cli.quick.run"):
+    for path, command in (("dynastash.cli.app.run", "env"), ("dynastash.cli.quick.run", "list")):
         monkeypatch.setattr(path, interrupted)
-        monkeypatch.setattr(sys, "argv", ["dynastash", "list"])
+        monkeypatch.setattr(sys, "argv", ["dynastash", command])
         with pytest.raises(SystemExit) as caught:
             main()
         assert caught.value.code == 130

@@ -59,22 +59,25 @@ def test_nothing_is_waited_for_after_ctrl_c(cli: Cli) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, b"said\n", b"")
 
 
-def test_ctrl_c_while_modules_are_loaded(cli: Cli) -> None:
+@pytest.mark.parametrize(("module", "arguments"), [("helptext", []), ("app", ["history", "n"])])
+def test_ctrl_c_while_modules_are_loaded(cli: Cli, module: str, arguments: list[str]) -> None:
     """No traceback from the start-up either."""
     program = (
         "import sys, builtins\n"
         "real = builtins.__import__\n"
-        "def interrupted(name, *rest):\n"
-        "    if name == 'dynastash.cli.app':\n"
+        "def interrupted(name, globals=None, locals=None, fromlist=(), level=0):\n"
+        f"    if name == 'dynastash.cli.{module}' or (name == 'dynastash.cli' and {module!r} in (fromlist or ())):\n"
         "        raise KeyboardInterrupt\n"
-        "    return real(name, *rest)\n"
+        "    return real(name, globals, locals, fromlist, level)\n"
         "from dynastash.cli import main\n"
         "builtins.__import__ = interrupted\n"
         "main()\n"
     )
     import sys
 
-    done = subprocess.run([sys.executable, "-c", program], env=cli.variables, cwd=cli.cwd, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], env=cli.variables, cwd=cli.cwd, capture_output=True
+    )
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
