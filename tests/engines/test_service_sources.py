@@ -142,7 +142,7 @@ def test_every_version_and_stage_of_a_secret(engine: Engine, clients: Clients, p
     ids = {
         each["VersionId"] for each in client.list_secret_version_ids(SecretId=name, IncludeDeprecated=True)["Versions"]
     }
-    assert {each.label for each in history.revisions} < ids
+    assert {each.label for each in history.revisions} < {each[:8] for each in ids}
     assert any("is pending there and stays behind" in note for note in history.notes)
     assert b"not given out" not in values(history)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,9 +20,12 @@ from dynastash.places import Held, Kind, Outgoing
 from dynastash.transfer.outgoing import plan
 from dynastash.transfer.services import marks
 from dynastash.transfer.services.costs import cost
+from dynastash.transfer.services.histories import SecretsManagerSource, _labels
 from dynastash.transfer.services.managed import SecretsManagerTarget, joined
 from dynastash.transfer.services.parameters import ParameterTarget
 from tests.property.strategies import names
+from tests.unit.source_kit import moved
+from tests.unit.stash_kit import World
 from tests.unit.target_kit import MemoryTarget
 
 Answer = Callable[[dict[str, Any]], Any]
@@ -236,3 +241,41 @@ def test_what_copies_cost() -> None:
         "usd_for_10000_reads": "0.03",
         "prices": "us-east-1, 2026",
     }
+
+
+def rotated(versions: int) -> Scripted:
+    """A secret with as many versions, the last one current."""
+    ids = [f"{number:08d}-aaaa-bbbb-cccc-{number:012d}" for number in range(versions)]
+    listed_versions = [
+        {
+            "VersionId": each,
+            "VersionStages": ["AWSCURRENT"] if each == ids[-1] else [],
+            "CreatedDate": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=number),
+        }
+        for number, each in enumerate(ids)
+    ]
+
+    def page(given: dict[str, Any]) -> Any:
+        start = int(given.get("NextToken", 0))
+        more = {"NextToken": str(start + 60)} if start + 60 < versions else {}
+        return {"Versions": listed_versions[start : start + 60], **more}
+
+    return Scripted(
+        list_secrets=listed(entry("x/a")),
+        list_secret_version_ids=page,
+        get_secret_value=lambda given: {"SecretString": f"made-up {given['VersionId']}"},
+    )
+
+
+def test_a_hundred_versions_of_a_secret_can_be_brought_in(tmp_path: Path) -> None:
+    """As daily rotation leaves them: the tag that tells which ones they were holds their names."""
+    clients: Any = rotated(100)
+    (done,) = moved(SecretsManagerSource(clients, "x").read(), World(tmp_path).stash)
+    assert done.error is None and len(done.written) == 100 and done.compared == 100
+
+
+def test_labels_are_as_long_as_it_takes_to_tell_versions_apart() -> None:
+    assert dict(_labels(["abcdefgh-1", "abcdefgh-2"])) == {"abcdefgh-1": "abcdefgh-1", "abcdefgh-2": "abcdefgh-2"}
+    assert dict(_labels(["0123456789", "abcdefghij"])) == {"0123456789": "01234567", "abcdefghij": "abcdefgh"}
+    assert dict(_labels(["short"])) == {"short": "short"} and dict(_labels([])) == {}
+    assert dict(_labels(["twice", "twice"])) == {"twice": "twice"}

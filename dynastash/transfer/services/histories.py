@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import count
 from typing import Any, Final
 
 from dynastash import parallel
@@ -28,6 +29,7 @@ _PENDING: Final = "AWSPENDING"
 _STAGES: Final = {CURRENT: Stage.CURRENT, "AWSPREVIOUS": Stage.PREVIOUS}
 _OF_CHAMBER: Final = "__chamber.service.metadata"
 _BATCH: Final = 20
+_SHORTEST: Final = 8
 
 
 class ParameterSource:
@@ -119,6 +121,8 @@ class SecretsManagerSource:
 
     Versions without a stage are there for as long as Secrets Manager keeps them. A version that is pending is told in
     the notes and stays behind: nobody was given it yet. What awaits its deletion is there with that as its problem.
+    Labels are the first characters of the versions' ids, 8 or as many as tell them apart: a hundred whole ids are more
+    than a tag holds.
     """
 
     def __init__(self, clients: Clients, prefix: str, *, whole: bool = True) -> None:
@@ -171,12 +175,13 @@ class SecretsManagerSource:
         if not kept or CURRENT not in kept[-1].get("VersionStages", ()):
             return self._as_history(entry, (), problem="it has no current version")
         comment = _comment(entry.get("Description"))
-        revisions = tuple(self._revision(name, each, comment if each is kept[-1] else None) for each in kept)
-        notes = [f"version {each['VersionId']} is pending there and stays behind" for each in pending]
+        labels = _labels([str(each["VersionId"]) for each in versions])
+        revisions = tuple(self._revision(name, each, labels, comment if each is kept[-1] else None) for each in kept)
+        notes = [f"version {labels[each['VersionId']]} is pending there and stays behind" for each in pending]
         for each in kept:
             others = sorted(stage for stage in each.get("VersionStages", ()) if stage not in _STAGES)
             if others:
-                notes.append(f"version {each['VersionId']} is labelled {', '.join(others)} there")
+                notes.append(f"version {labels[each['VersionId']]} is labelled {', '.join(others)} there")
         return self._as_history(entry, revisions, notes)
 
     def _versions(self, name: str) -> list[Mapping[str, Any]]:
@@ -190,7 +195,9 @@ class SecretsManagerSource:
                     return found
                 given["NextToken"] = answer["NextToken"]
 
-    def _revision(self, name: str, version: Mapping[str, Any], comment: str | None) -> Revision:
+    def _revision(
+        self, name: str, version: Mapping[str, Any], labels: Mapping[str, str], comment: str | None
+    ) -> Revision:
         value: Plaintext | None = None
         problem = None
         try:
@@ -201,7 +208,7 @@ class SecretsManagerSource:
         except ServiceError as error:
             problem = str(error)
         return Revision(
-            str(version["VersionId"]),
+            labels[str(version["VersionId"])],
             value,
             problem=problem,
             comment=comment,
@@ -250,6 +257,13 @@ def _comment(description: str | None) -> str | None:
 def _kind(parameter: Mapping[str, Any]) -> tuple[str, ...]:
     kind = str(parameter.get("Type", ""))
     return () if kind == "SecureString" else (f"it is a plain {kind} there",)
+
+
+def _labels(versions: Sequence[str]) -> Mapping[str, str]:
+    """The beginning of each id, as long as it takes to tell all of them apart."""
+    ids = set(versions)
+    length = next(length for length in count(_SHORTEST) if len({each[:length] for each in ids}) == len(ids))
+    return {each: each[:length] for each in versions}
 
 
 def _is_pending(version: Mapping[str, Any]) -> bool:
