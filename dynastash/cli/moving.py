@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +52,7 @@ def move(
     stopped = dry_run or (together and any(each.problem for each in planned))
     results = [Arrived(planned=each, compared=each.present, reached=False) for each in planned]
     if not stopped:
-        with progress(Arrival(stash, rules, digests).carry_out(planned), "writing secrets") as arriving:
-            results = list(arriving)
+        results = _carried_out(Arrival(stash, rules, digests).carry_out(planned))
     _show(results, settings, stash, source, dry_run=stopped)
     if not results:
         say(f"there are no secrets in {source}")
@@ -62,6 +61,19 @@ def move(
     say(f"{what}, from {source} into {stash.environment} ({stash.where})")
     if failure := _failure(results, together=together and stopped):
         raise failure
+
+
+def _carried_out(arriving: Iterator[Arrived]) -> list[Arrived]:
+    """What became of each secret, counted on a terminal while it comes."""
+    results: list[Arrived] = []
+    try:
+        with progress(arriving, "writing secrets") as counting:
+            for each in counting:
+                results.append(each)
+    except KeyboardInterrupt:
+        say(f"interrupted: {_done(results)} until now, at least; the same command goes on")
+        raise
+    return results
 
 
 def _refuse_unknown(taken: Sequence[History], rules: Rules, source: str, only: Sequence[str]) -> None:

@@ -286,3 +286,16 @@ def test_progress_is_shown_on_a_terminal_and_taken_away_again(two: Cli) -> None:
         code, shown = terminal.finish()
     assert (code, b"writing secrets: 1" in shown) == (0, True)
     assert SECRET.encode() not in shown
+
+
+def test_ctrl_c_says_what_was_done_and_that_the_same_command_goes_on(two: Cli) -> None:
+    document = {f"s{number:04}": "x" for number in range(1500)}
+    name = file(two, "s.json", json.dumps(document))
+    with Terminal([sys.executable, "-m", "dynastash", "import", name], two.variables, two.cwd) as terminal:
+        terminal.expect(b"writing secrets: 1")
+        terminal.type(b"\x03")
+        code, shown = terminal.finish()
+    assert (code, b"interrupted: wrote " in shown, b"the same command goes on" in shown) == (130, True, True)
+    before = len(values(two))
+    assert 0 < before < len(document)
+    assert f"wrote {len(document) - before} versions" in two.ok("import", name).err

@@ -217,12 +217,29 @@ def test_an_existing_secret_with_the_same_value_is_the_same_whatever_lies_before
 def test_an_existing_secret_with_another_value_is_refused_skipped_or_added_to(stash: Stash) -> None:
     stash.put("a", "old", tags={"team": "x"})
     assert actions(planned([history("a", "new")], stash, SINGLE)) == {"a": "conflict"}
-    assert actions(planned([history("a", "new")], stash, SKIP)) == {"a": "skip"}
+    (skipped,) = planned([history("a", "new")], stash, SKIP)
+    assert (skipped.action, skipped.reason) == ("skip", "version 1 here has another value")
+    (added,) = planned([history("a", "new")], stash, ADD)
+    assert (added.action, added.reason, added.behind) == ("append", "version 1 here has another value", 1)
     (done,) = moved([history("a", "new")], stash, ADD)
     assert (done.written, done.compared, stash.get("a").value) == ((2,), 1, b"new")
     assert stash.list()[0].tags == {"team": "x"}
     (again,) = moved([history("a", "new")], stash, ADD)
     assert (again.planned.action, again.written) == ("same", ())
+
+
+def test_what_is_added_to_keeps_its_tags_whatever_the_source_has(stash: Stash) -> None:
+    stash.put("a_b", "old", tags={"team": "x"})
+    moved([history("a b", "new", tags={"theirs": "y"})], stash, ADD)
+    assert (stash.get("a_b").value, stash.list()[0].tags) == (b"new", {"team": "x"})
+
+
+def test_a_name_that_a_key_is_mapped_to_is_looked_at_wherever_it_is(stash: Stash) -> None:
+    stash.put("other/a", "old")
+    stash.put("app1/b", "2")
+    names = Names("app1/", {"a": "other/a"})
+    plans = planned([history("a", "1"), history("b", "2")], stash, replace(WHOLE, names=names))
+    assert actions(plans) == {"a": "conflict", "b": "same"}
 
 
 # Races and interruptions
@@ -245,6 +262,28 @@ def test_a_secret_that_appears_between_plan_and_write_is_a_conflict_unless_it_is
     assert (first.error, first.written, first.compared) == (None, (2,), 2)
     assert isinstance(second.error, ConflictError)
     assert held(world.stash) == {"a": [(1, b"1", None), (2, b"2", None)], "b": [(1, b"somebody else's", None)]}
+
+
+@pytest.mark.parametrize(("rules", "here"), [(WHOLE, ("1",)), (ADD, ("old",))])
+def test_nothing_is_put_behind_a_version_that_the_plan_did_not_see(
+    world: World, rules: Rules, here: tuple[str, ...]
+) -> None:
+    for value in here:
+        world.stash.put("a", value)
+    other = world.fresh()
+
+    class Late(Between):
+        busy = False
+
+        def commit(self, change: Change) -> None:
+            if not self.busy:
+                self.busy = True
+                other.put("a", "somebody else's")
+            super().commit(change)
+
+    (done,) = moved([history("a", "1", "2")], world.fresh(store=Late(world.store)), rules)
+    assert isinstance(done.error, ConflictError)
+    assert [value for _, value, _ in held(world.stash)["a"]] == [*(each.encode() for each in here), b"somebody else's"]
 
 
 def test_after_a_failure_that_concerns_all_nothing_else_is_begun(world: World) -> None:
