@@ -124,7 +124,18 @@ def stop_rotating(stash: Stash, name: str) -> None:
 def test_a_secret_that_is_unreadable_anywhere_stays_where_it_is(stash: Stash) -> None:
     plans = planned([history("a", "1", None, "3"), history("b", "1", None), history("c", problem="no key")], stash)
     assert actions(plans) == {"a": "unreadable", "b": "unreadable", "c": "unreadable"}
-    assert plans[0].reason == "version 0000000000000000002: its bytes are damaged"
+    assert [each.reason for each in plans] == [
+        "version 0000000000000000002: its bytes are damaged",
+        "version 0000000000000000002: its bytes are damaged",
+        "no key",
+    ]
+    labelless = History("d", (revision("", "1"), revision("", None)))
+    many = history("e", *[None] * 5, "6")
+    plans = planned([labelless, many], stash)
+    assert plans[0].reason == "its current version: its bytes are damaged"
+    assert plans[1].reason == "; ".join(
+        [*(f"version {number:019}: its bytes are damaged" for number in (1, 2, 3)), "and more"]
+    )
 
 
 def test_older_versions_are_left_out_on_request_and_a_current_one_never(stash: Stash) -> None:
@@ -177,6 +188,7 @@ def test_two_keys_that_would_be_one_name_are_refused_both(stash: Stash) -> None:
     [
         (revision("7", b"x" * (MAX_VALUE + 1)), "version 7: the value is too large"),
         (revision("7", "x", comment="ä" * 600), "version 7: the comment is too long"),
+        (revision("7", "x", content_type="x" * 300), "version 7: the content type is too long"),
         (revision("7", "x", expires_at=datetime(2020, 1, 1, tzinfo=UTC)), "version 7: the expiry is in the past"),
         (revision("7", "x", context={"dynastash:env": "x"}), "version 7: context key 'dynastash:env' is reserved"),
     ],
@@ -200,6 +212,23 @@ def test_which_version_is_served_has_to_be_decided(stash: Stash) -> None:
 
 
 # Single values
+
+
+def test_a_single_value_that_somebody_else_writes_at_the_same_moment_is_the_same(world: World) -> None:
+    other = world.fresh()
+
+    class Late(Between):
+        busy = False
+
+        def commit(self, change: Change) -> None:
+            if not self.busy:
+                self.busy = True
+                other.put("a", "old")
+                other.put("a", "1")
+            super().commit(change)
+
+    (done,) = moved([history("a", "1")], world.fresh(store=Late(world.store)), SINGLE)
+    assert (done.error, done.written, done.compared) == (None, (), 1)
 
 
 def test_a_single_value_is_the_current_one_and_carries_no_numbers(stash: Stash) -> None:
@@ -303,7 +332,10 @@ def test_after_a_failure_that_concerns_all_nothing_else_is_begun(world: World) -
         ((1,), StoreUnavailableError, True),
         ((), type(None), False),
     ]
-    assert [each.written for each in moved(source, world.fresh())] == [(), (2, 3), (1,)]
+    assert [each.planned.key for each in done] == ["a", "b", "c"]
+    assert [each.compared for each in done] == [1, 0, 0]
+    again = moved(source, world.fresh())
+    assert [(each.written, each.compared) for each in again] == [((), 1), ((2, 3), 3), ((1,), 1)]
 
 
 def test_a_value_that_reads_back_differently_is_an_error(world: World) -> None:
