@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -395,6 +396,17 @@ def test_several_threads_give_what_one_gives(world: World) -> None:
     assert {name: [value for _, value, _ in versions] for name, versions in held(world.stash).items()} == {
         f"s{at}": [str(number).encode() for number in range(at % 4 + 1)] for at in range(30)
     }
+
+
+def test_two_that_run_at_once_end_as_one(world: World) -> None:
+    source = [history(f"s{at}", *map(str, range(at % 4 + 1))) for at in range(8)]
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda stash: moved(source, stash), (world.fresh(), world.fresh())))
+    assert {type(each.error) for done in both for each in done} <= {type(None), ConflictError}
+    total = sum(len(each.revisions) for each in source)
+    assert sum(len(each.written) for done in both for each in done) == total
+    assert all(each.error is None for each in moved(source, world.fresh()))
+    assert sum(map(len, held(world.stash).values())) == total
 
 
 def test_nothing_of_a_plan_shows_a_value(stash: Stash) -> None:
