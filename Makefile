@@ -61,9 +61,8 @@ lint: $(VENV)/.developed ## style, types, the architecture's contracts, the temp
 	$(BIN)/cfn-lint cloudformation/*.yaml
 	$(BIN)/python -m tests.lint_policies
 
-wheel: $(VENV)/.developed ## build the wheels, install them into empty environments and run them there
+wheel: $(VENV)/.developed ## build the two wheels, install them into an empty environment and run them there
 	sh tests/wheel.sh "$(CURDIR)/$(BIN)/python"
-	sh tests/wheel_dropin.sh "$(CURDIR)/$(BIN)/python"
 
 bench: .bench/tools/.installed ## measure dynastash beside its peers, some ten minutes; docs/performance.md says how to read it
 	.bench/tools/bin/python -m bench

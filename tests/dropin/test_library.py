@@ -7,6 +7,8 @@ import inspect
 import os
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -275,6 +277,34 @@ def test_the_callers_own_boto3_objects(old: Old) -> None:
         credstash.getSecret("a", "3", **own)
     assert credstash.getAllSecrets("1", table=old.name, session=session) == {"a": b"\x00\xff"}
     assert len(credstash.listSecrets(table=old.name, session=session)) == 2
+
+
+@pytest.mark.engine
+def test_the_calls_that_are_made(old: Old) -> None:
+    """One to the table and one to KMS for a secret; one Scan for all of them; and none to find out what a name means.
+
+    credstash makes 401 for 200 secrets.
+    """
+    calls: Counter[str] = Counter()
+    session = old.engine.session()
+    session.events.register("before-call", lambda model, **_: calls.update([model.name]))
+    make: Any = session
+    endpoint = {"endpoint_url": old.engine.endpoint_url}
+    own = {"dynamodb": make.resource("dynamodb", **endpoint), "kms": make.client("kms", **endpoint), "table": old.name}
+
+    def made(call: Callable[[], object]) -> dict[str, int]:
+        calls.clear()
+        call()
+        return dict(calls)
+
+    assert made(lambda: credstash.putSecret("a", "x", **own)) == {"GenerateDataKey": 1, "PutItem": 1}
+    assert made(lambda: credstash.getSecret("a", **own)) == {"Query": 1, "Decrypt": 1}
+    for number in range(5):
+        credstash.putSecret(f"b{number}", "x", **own)
+    shared = {"table": old.name, "session": session}
+    assert made(lambda: credstash.getAllSecrets(**shared)) == {"Scan": 1, "Decrypt": 6}
+    assert made(lambda: credstash.getAllSecrets(credential="b*", **shared)) == {"Scan": 1, "Decrypt": 5}
+    assert made(lambda: credstash.listSecrets(**shared)) == {"Scan": 1}
 
 
 def test_a_client_that_is_not_there() -> None:
