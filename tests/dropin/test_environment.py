@@ -72,6 +72,9 @@ def test_what_was_deleted_can_be_had_back_until_it_is_put_anew(local: str, creds
     credstash.ok("put", "a", "three", "-a")
     credstash.ok("delete", "a")
     assert credstash("put", "a", "x", "-v", "4").code == 1
+    stash.undelete("a")  # what was refused has destroyed nothing
+    assert credstash.ok("get", "a").text == "three\n"
+    credstash.ok("delete", "a")
     credstash.ok("put", "a", "four", "-a")
     assert stash.get("a").number == 4
 

@@ -20,7 +20,7 @@ import credstash
 from credstash.clients import ClientTransport
 from dynastash.aws.base import Operation
 from dynastash.errors import ConfigError, CredentialsError, DynastashError, InvalidArgumentError, PartialError
-from tests.dropin.kit import ROOT, Old
+from tests.dropin.kit import ROOT, Old, ensure_alias
 from tests.engines.engine import REGION
 
 ZEROS = "0" * 19
@@ -275,6 +275,11 @@ def test_the_callers_own_boto3_objects(old: Old) -> None:
     assert credstash.getSecret("a", dynamodb=old.engine.client("dynamodb"), kms=kms, table=old.name) == "credstash's"
     with pytest.raises(credstash.ItemNotFound):
         credstash.getSecret("a", "3", **own)
+    ensure_alias(old.engine, "us-east-1")
+    credstash.putSecret("e", "x", dynamodb=dynamodb, kms_region="us-east-1", table=old.name)
+    assert credstash.getSecret("e", dynamodb=dynamodb, kms_region="us-east-1", table=old.name) == "x"
+    with pytest.raises((credstash.KmsError, credstash.IntegrityError)):  # the engine opens it, wrongly
+        credstash.getSecret("e", dynamodb=dynamodb, table=old.name)
     assert credstash.getAllSecrets("1", table=old.name, session=session) == {"a": b"\x00\xff"}
     assert len(credstash.listSecrets(table=old.name, session=session)) == 2
 

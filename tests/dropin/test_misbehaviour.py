@@ -247,10 +247,12 @@ def test_bytes_stay_bytes(old: Old, credstash: DropIn) -> None:
     credstash.ok("put", "file", "@binary")
     credstash.ok("put", "pipe", "-", given=binary)
     assert credstash.ok("get", "file", "-n").out == credstash.ok("get", "pipe", "-n").out == binary
+    credstash.ok("put", "word", "caf\udce9")  # a byte that is no text here, as Python has it of the command line
+    assert credstash.ok("get", "word", "-n").out == b"caf\xe9"
     Path("lines").write_bytes(b"one\r\ntwo\r\n")
     credstash.ok("put", "lines", "@lines")
     assert credstash.ok("get", "lines", "-n").out == b"one\r\ntwo\r\n"
-    fails(credstash("getall"), "2 of 3 secrets cannot be written as json", "the value is binary")
+    fails(credstash("getall"), "3 of 4 secrets cannot be written as json", "the value is binary")
     assert b"!!binary" in credstash.ok("getall", "-f", "yaml").out
 
 
