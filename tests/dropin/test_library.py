@@ -275,13 +275,13 @@ def test_the_callers_own_boto3_objects(old: Old) -> None:
     assert credstash.getSecret("a", dynamodb=old.engine.client("dynamodb"), kms=kms, table=old.name) == "credstash's"
     with pytest.raises(credstash.ItemNotFound):
         credstash.getSecret("a", "3", **own)
+    assert credstash.getAllSecrets("1", table=old.name, session=session) == {"a": b"\x00\xff"}
+    assert len(credstash.listSecrets(table=old.name, session=session)) == 2
     ensure_alias(old.engine, "us-east-1")
     credstash.putSecret("e", "x", dynamodb=dynamodb, kms_region="us-east-1", table=old.name)
     assert credstash.getSecret("e", dynamodb=dynamodb, kms_region="us-east-1", table=old.name) == "x"
     with pytest.raises((credstash.KmsError, credstash.IntegrityError)):  # the engine opens it, wrongly
         credstash.getSecret("e", dynamodb=dynamodb, table=old.name)
-    assert credstash.getAllSecrets("1", table=old.name, session=session) == {"a": b"\x00\xff"}
-    assert len(credstash.listSecrets(table=old.name, session=session)) == 2
 
 
 @pytest.mark.engine
