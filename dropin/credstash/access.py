@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from credstash.store import Context, Entry, Listed
+from credstash.store import Context, Deleted, Entry, Listed
 from credstash.where import Meaning, meaning
 from dynastash.errors import ConfigError, KeyProviderError, StoreNotFoundError
 from dynastash.frozen import Frozen, field, replace
@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 
 
 class Access(Frozen, kw_only=True):
-    """What a caller says of AWS. ``default_region`` is for where nobody names one.
+    """What a caller says of AWS. ``default_region`` is for an old table where nobody names a Region.
 
     ``key`` is the KMS key of new items of an old table, None where the caller names none. ``session``, ``dynamodb`` (a
     resource or a client) and ``kms`` (a client) are boto3's, of the caller's own making.
@@ -102,7 +102,7 @@ class _TableOrEnvironment:
                 raise
         return self._store.put(entry)
 
-    def delete(self, name: str, version: str | None = None) -> Sequence[str]:
+    def delete(self, name: str, version: str | None = None) -> Deleted:
         """See :class:`~credstash.store.Store`."""
         return self._decided(lambda store: store.delete(name, version))
 
@@ -154,7 +154,6 @@ def _environment(name: str, access: Access, configuration: Configuration) -> Env
     overrides = {"region": access.region, "profile": access.profile, "role_arn": access.arn}
     environment = resolve(name, configuration=configuration, overrides=overrides)
     if environment.store == "dynamodb":
-        environment = replace(environment, aws=replace(environment.aws, default_region=access.default_region))
         if access.dynamodb is not None or access.kms is not None:
             from credstash.clients import ClientTransport
 

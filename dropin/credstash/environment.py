@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from credstash.errors import KmsError, not_found
-from credstash.store import Context, Entry, Listed
+from credstash.store import Context, Deleted, Entry, Listed
 from credstash.text import paddedInt
 from dynastash import parallel
 from dynastash.errors import (
@@ -104,15 +104,20 @@ class EnvironmentStore:
         expected = None if entry.version is None else max(0, _number(entry.name, entry.version) - 1)
         return paddedInt(self._put(entry, expected).number)
 
-    def delete(self, name: str, version: str | None = None) -> Sequence[str]:
+    def delete(self, name: str, version: str | None = None) -> Deleted:
         """Hide a secret, or a version that is not the current one, so that ``dynastash undelete`` has it back."""
         if self._current(name) is None:
-            return []
+            return Deleted()
         number = None if version is None else _number(name, version)
         gone = [each.number for each in self._stash.history(name) if _open(each) and number in (None, each.number)]
-        if gone:
-            self._stash.delete(name, number)
-        return [paddedInt(each) for each in gone]
+        if not gone:
+            return Deleted()
+        self._stash.delete(name, number)
+        one = "" if number is None else f" --version {number}"
+        return Deleted(
+            tuple(map(paddedInt, gone)),
+            f"hidden, not erased: `dynastash -e {self._name} undelete {name}{one}` has it back",
+        )
 
     def _advice(self, error: DynastashError) -> str | None:
         """What to do about a secret that cannot be had, with commands as they must be typed here."""

@@ -34,6 +34,13 @@ class Entry(Frozen, kw_only=True):
     digest: str = "SHA256"
 
 
+class Deleted(Frozen):
+    """The versions that are gone, and, where they can be had back, how."""
+
+    versions: Sequence[str] = ()
+    note: str | None = None
+
+
 class Store(Protocol):
     """An old table or an environment. Raises :class:`~dynastash.errors.DynastashError` and nothing else."""
 
@@ -68,6 +75,6 @@ class Store(Protocol):
         """
         ...
 
-    def delete(self, name: str, version: str | None = None) -> Sequence[str]:
-        """Delete every version of ``name``, or one, and return which ones; nothing where there is none."""
+    def delete(self, name: str, version: str | None = None) -> Deleted:
+        """Delete every version of ``name``, or one, and return which ones; none where there is none."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from credstash.errors import not_found
-from credstash.store import Context, Entry, Listed
+from credstash.store import Context, Deleted, Entry, Listed
 from dynastash.errors import DynastashError, NotFoundError, PartialError
 from dynastash.models import Plaintext
 
@@ -70,12 +70,12 @@ class TableStore:
             entry.name, entry.version, entry.value, context=entry.context, comment=entry.comment, digest=entry.digest
         )
 
-    def delete(self, name: str, version: str | None = None) -> Sequence[str]:
+    def delete(self, name: str, version: str | None = None) -> Deleted:
         """For good."""
         try:
-            return list(self._store.delete(name, version))
+            return Deleted(tuple(self._store.delete(name, version)))
         except NotFoundError:
-            return []
+            return Deleted()
 
 
 if TYPE_CHECKING:

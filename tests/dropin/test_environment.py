@@ -60,7 +60,8 @@ def test_versions_are_the_environments(local: str, credstash: DropIn) -> None:
 def test_what_was_deleted_can_be_had_back_until_it_is_put_anew(local: str, credstash: DropIn) -> None:
     """And then the old versions are gone for good, and their numbers used."""
     credstash.ok("put", "a", "one")
-    credstash.ok("delete", "a")
+    done = credstash.ok("delete", "a")
+    assert done.err == "hidden, not erased: `dynastash -e local undelete a` has it back\n"
     stash = dynastash.connect("local")
     stash.undelete("a")
     assert credstash.ok("get", "a").text == "one\n"
@@ -83,7 +84,9 @@ def test_one_version_is_deleted(local: str, credstash: DropIn) -> None:
     """Not the current one, without which there is no value."""
     for value in ("one", "two"):
         credstash.ok("put", "a", value, "-a")
-    assert credstash.ok("delete", "a", "-v", "1").text == f"Deleting a -- version {FIRST}\n"
+    done = credstash.ok("delete", "a", "-v", "1")
+    assert done.text == f"Deleting a -- version {FIRST}\n"
+    assert "`dynastash -e local undelete a --version 1`" in done.err
     assert [one["version"] for one in module.listSecrets(table=local)] == [SECOND]
     assert credstash("delete", "a", "-v", "1").code == 1
     assert credstash("delete", "a", "-v", "2").code == 1

@@ -23,6 +23,8 @@ def test_the_last_resort(old: Old, credstash: DropIn, monkeypatch: pytest.Monkey
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     assert credstash.ok("-t", table, "list").out == b""
     assert credstash.ok("-t", table, "setup").text.endswith("already exists\n")
+    done = credstash("-t", "environment:prod", "list")
+    assert (done.code, done.err.splitlines()[0]) == (1, "no AWS region is set")  # only an old table has a last resort
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     done = credstash("-t", f"credstash:{table}", "list")
     assert (done.code, f"credstash table {table} in eu-west-1 does not exist" in done.err) == (1, True)

@@ -117,11 +117,13 @@ def delete(line: Line) -> int:
         raise Usage("delete takes one name")
     version = line.options.get("version")
     gone = _store(line).delete(name, version)
-    if not gone:
+    if not gone.versions:
         from credstash.errors import not_found
 
         raise not_found(name, version or "", "nothing was deleted; `credstash list` shows what there is")
-    write_text("".join(f"Deleting {visible(name)} -- version {visible(one)}\n" for one in gone))
+    write_text("".join(f"Deleting {visible(name)} -- version {visible(one)}\n" for one in gone.versions))
+    if gone.note:
+        say(gone.note)
     return 0
 
 
