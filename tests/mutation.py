@@ -3,7 +3,7 @@
 mutmut makes the mutants: one small change each, all of a module in one file, to be switched on one at a time. The tests
 are collected once and run once, to see which of them reach which function; then each mutant is met, in a forked child,
 by those that reach its function, until one fails or ``--budget`` seconds of tests have passed: first those that have
-killed others, then those of the first file, then the quick ones.
+killed others of that function, or of any, then those of the first file, then the quick ones.
 (mutmut's own runner finds tests again by their ids, which those with hostile bytes in them do not survive.) What is
 left is printed as a diff; exit code 1. Changes to nothing but an error's wording or hint are counted and not tried.
 """
@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -146,7 +146,8 @@ class _Runner:
         self._out = os.fdopen(os.dup(1), "w")  # pytest captures the other one
         self._left: list[Mutant] = []
         self._outcomes: Counter[str] = Counter()
-        self._killers: Counter[Any] = Counter()  # what killed one mutant kills the next one, more often than not
+        # What killed one mutant kills the next one, more often than not: by function, and of all under "".
+        self._killers: defaultdict[str, Counter[Any]] = defaultdict(Counter)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -203,14 +204,17 @@ class _Runner:
         if not tests:
             return "not reached"
         first = session.items[0].path
-        ordered = sorted(tests, key=lambda item: (-self._killers[item], item.path != first, tests[item]))
+        own = self._killers[mutant.function]
+        ordered = sorted(
+            tests, key=lambda item: (-own[item], -self._killers[""][item], item.path != first, tests[item])
+        )
         total = list(accumulate(tests[item] for item in ordered))
         ordered = [item for item, until in zip(ordered, total, strict=True) if until <= self._budget] or ordered[:1]
         told, tell = os.pipe()
         pid = os.fork()
         if not pid:
             os.environ[_VARIABLE] = mutant.name
-            most = int(5 + 5 * min(self._budget, total[-1]))  # of processor time, however busy the machine is
+            most = int(4 + 2 * min(self._budget, total[-1]))  # of processor time, however busy the machine is
             resource.setrlimit(resource.RLIMIT_CPU, (most, most))
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, 1), os.dup2(null, 2)
@@ -224,7 +228,8 @@ class _Runner:
         try:
             outcome = self._ended(pid, 30 + 20 * min(self._budget, total[-1]))
             if killer := os.read(told, 16) if outcome == "killed" else b"":
-                self._killers[ordered[int(killer)]] += 1
+                for function in (mutant.function, ""):
+                    self._killers[function][ordered[int(killer)]] += 1
         finally:
             os.close(told)
         return outcome

@@ -19,7 +19,8 @@ from dynastash.errors import (
     SecretDestroyedError,
 )
 from dynastash.generate import RandomBytes
-from dynastash.models import Head, Item, Plaintext, State, from_ms
+from dynastash.models import Head, Item, Plaintext, SecretInfo, Stage, State, Version, from_ms
+from dynastash.stash import views
 from dynastash.stash.api import Stash
 from dynastash.stash.rotation import GenerateRotator, Rotation, rotation_item
 from dynastash.stores.base import Change
@@ -460,3 +461,41 @@ def test_a_rotator_that_resumes_is_told_the_same(world: World) -> None:
     assert rotation.pending is not None
     assert (rotation.environment, rotation.name, rotation.version) == ("prod", "n", 5)
     assert (rotation.current.number, rotation.pending.number) == (4, 5)
+
+
+def test_what_is_shown_of_a_secret() -> None:
+    """All that its head says, times as datetimes; of its policy, whether there is one."""
+    made = Head(
+        name="n", last=9, revision=7, pruned_below=2, state=State.DELETED, created_ms=1, updated_ms=2,
+        updated_by="somebody", current=8, pending=9, previous=6, deleted_at=3, purge_at=4, comment="c", expires_at=5,
+        tags={"a": "b"}, rotation=rotation_item(POLICY),
+    )  # fmt: skip
+    assert views.info(made) == SecretInfo(
+        name="n", current=8, last=9, state=State.DELETED, created_at=from_ms(1), updated_at=from_ms(2),
+        updated_by="somebody", pending=9, previous=6, comment="c", expires_at=from_ms(5000), tags={"a": "b"},
+        rotation=True, deleted_at=from_ms(3000), purge_at=from_ms(4000),
+    )  # fmt: skip
+    assert views.info(replace(made, rotation={})).rotation is False
+
+
+def test_what_is_shown_of_a_version() -> None:
+    """All that its record says, and what the head says of it."""
+    made = Head(
+        name="n", last=9, revision=7, pruned_below=2, state=State.ACTIVE, created_ms=1, updated_ms=2,
+        updated_by="somebody", current=8, previous=6, disabled=frozenset({6}),
+    )  # fmt: skip
+    record = records.VersionMetadata(
+        name="n", number=6, created_ms=1, created_by="me", key_id="k", comment="c", content_type="t", expires_at=2,
+        context={"a": "b"}, rewrapped_ms=3, destroyed_ms=4, destroyed_by="you",
+    )  # fmt: skip
+    shown = Version(
+        name="n", number=6, created_at=from_ms(1), created_by="me", stages=(Stage.PREVIOUS,), comment="c",
+        content_type="t", expires_at=from_ms(2000), context={"a": "b"}, key_id="k", rewrapped_at=from_ms(3),
+        destroyed_at=from_ms(4), destroyed_by="you", disabled=True,
+    )  # fmt: skip
+    assert views.version(record, made) == shown
+    bare = records.VersionMetadata(name="n", number=7, created_ms=0, created_by="me", rewrapped_ms=0, destroyed_ms=0)
+    assert views.version(bare, made) == Version(
+        name="n", number=7, created_at=from_ms(0), created_by="me", rewrapped_at=from_ms(0), destroyed_at=from_ms(0)
+    )
+    assert views.version(replace(bare, rewrapped_ms=None, destroyed_ms=None), made).destroyed_at is None

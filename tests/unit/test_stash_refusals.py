@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,13 @@ from dynastash.errors import (
     VersionNotFoundError,
 )
 from dynastash.generate import RandomBytes
-from dynastash.models import Head, Item, Stage, State, from_ms
+from dynastash.models import Head, Item, Stage, State, WrappedKey, from_ms
 from dynastash.stash import reader
 from dynastash.stash.api import Stash
 from dynastash.stash.rotation import GenerateRotator, Rotation
-from dynastash.stores.base import RecordKey
+from dynastash.stores.base import Change, RecordKey
 from tests.unit.stash_kit import HEAD, Between, World, v
+from tests.unit.test_stash_basics import forge_newest
 
 Do = Callable[[World], object]
 POLICY = RandomBytes(16)
@@ -103,6 +104,14 @@ def raised(found: Mapping[Any, object]) -> None:
         raise error
 
 
+def raised_of(call: Callable[[Any], object], names: Sequence[str]) -> None:
+    """The one error that there is for many secrets."""
+    with pytest.raises(PartialError) as caught:
+        call(names)
+    (error,) = caught.value.failures.values()
+    raise error
+
+
 def nothing(world: World) -> None:
     """As it is."""
 
@@ -166,20 +175,6 @@ REFUSALS: dict[str, tuple[Do, Callable[[Stash], object], type[DynastashError], s
         VersionNotFoundError,
         "n has no pending version: version 3 is current",
         HISTORY,
-    ),
-    "get, apart": (
-        lambda world: world.drop("n", v(3)),
-        lambda stash: stash.get("n"),
-        IntegrityError,
-        "the records of n do not fit together: one is missing, or the head was changed",
-        APART,
-    ),
-    "abort, apart": (
-        lambda world: world.drop("n", v(3)),
-        lambda stash: stash.abort("n"),
-        IntegrityError,
-        "the records of n do not fit together: one is missing, or the head was changed",
-        APART,
     ),
     "get, malformed head": (
         lambda world: world.edit("n", HEAD, seal=None),
@@ -395,13 +390,6 @@ REFUSALS: dict[str, tuple[Do, Callable[[Stash], object], type[DynastashError], s
     "history, no secret": (
         nothing, lambda stash: stash.history("m"), SecretNotFoundError, "there is no secret m", LIST,
     ),
-    "history, apart": (
-        lambda world: world.drop("n", v(3)),
-        lambda stash: stash.history("n"),
-        IntegrityError,
-        "the records of n do not fit together: one is missing, or the head was changed",
-        APART,
-    ),
     "delete, no secret": (
         nothing, lambda stash: stash.delete("m"), SecretNotFoundError, "there is no secret m", LIST,
     ),
@@ -446,6 +434,27 @@ REFUSALS: dict[str, tuple[Do, Callable[[Stash], object], type[DynastashError], s
         InvalidArgumentError,
         "the recovery window is out of range",
         "give 0 to 3650 days",
+    ),
+    "delete, no room": (
+        lambda world: forge_newest(world, "m", 600, pruned_below=1, disabled=frozenset(range(1, 513))),
+        lambda stash: stash.delete("m", 513),
+        ConflictError,
+        "m has too many deleted versions",
+        "run `dynastash prune m`",
+    ),
+    "destroy, no room": (
+        lambda world: forge_newest(world, "m", 600, pruned_below=1, destroyed=frozenset(range(1, 513))),
+        lambda stash: stash.destroy("m", [513]),
+        ConflictError,
+        "m has too many destroyed versions for its head",
+        "run `dynastash prune m` first",
+    ),
+    "destroy, just room": (
+        lambda world: forge_newest(world, "m", 600, pruned_below=1, destroyed=frozenset(range(1, 512))),
+        lambda stash: stash.destroy("m", [512]),
+        VersionNotFoundError,
+        "version 512 of m is missing from the store",
+        "run `dynastash verify`",
     ),
     "undelete, no such version": (
         nothing,
@@ -517,20 +526,6 @@ REFUSALS: dict[str, tuple[Do, Callable[[Stash], object], type[DynastashError], s
         "n is marked as destroyed",
         "`dynastash put n --recreate` begins anew; if nobody did it, run `dynastash verify`",
     ),
-    "prune, apart": (
-        lambda world: world.drop("n", v(3)),
-        lambda stash: stash.prune("n", keep=1),
-        IntegrityError,
-        "the records of n do not fit together: one is missing, or the head was changed",
-        APART,
-    ),
-    "put again, apart": (
-        lambda world: world.drop("n", v(3)),
-        lambda stash: stash.put("n", "x", recreate=True),
-        IntegrityError,
-        "the records of n do not fit together: one is missing, or the head was changed",
-        APART,
-    ),
     "prune, of what": (
         nothing,
         lambda stash: stash.prune("n"),
@@ -568,13 +563,6 @@ REFUSALS: dict[str, tuple[Do, Callable[[Stash], object], type[DynastashError], s
     ),
     "rewrap, no secret": (
         nothing, lambda stash: list(stash.rewrap("m")), SecretNotFoundError, "there is no secret m", LIST,
-    ),
-    "rewrap, apart": (
-        lambda world: world.drop("n", v(3)),
-        lambda stash: list(stash.rewrap("n")),
-        IntegrityError,
-        "the records of n do not fit together: one is missing, or the head was changed",
-        APART,
     ),
     "roll back, to the current version": (
         nothing,
@@ -697,11 +685,69 @@ def test_a_head_without_a_current_version_speaks_of_none() -> None:
     assert str(caught.value) == "n has no current version"
 
 
-def test_a_destroyed_head_cannot_be_vouched_for(world: World) -> None:
-    """No caller asks; one that did would not get a version to check it with."""
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda stash: stash.get("n"),
+        lambda stash: stash.get("n", version=1),
+        lambda stash: raised_of(stash.get_many, ["n"]),
+        lambda stash: stash.history("n"),
+        lambda stash: stash.put("n", "x"),
+        lambda stash: stash.put("n", "x", recreate=True),
+        lambda stash: stash.rollback("n"),
+        lambda stash: stash.rotate("n", policy=POLICY),
+        lambda stash: stash.abort("n"),
+        lambda stash: stash.delete("n"),
+        lambda stash: stash.undelete("n"),
+        lambda stash: stash.delete("n", 1),
+        lambda stash: stash.undelete("n", 1),
+        lambda stash: stash.destroy("n"),
+        lambda stash: stash.destroy("n", [1]),
+        lambda stash: stash.prune("n", keep=1),
+        lambda stash: stash.prune("n", keep=1, dry_run=True),
+        lambda stash: stash.advance("n", 7),
+        lambda stash: list(stash.rewrap("n")),
+    ],
+)
+def test_records_that_do_not_fit_together_are_named(world: World, call: Callable[[Stash], object]) -> None:
+    """The newest version is gone: every operation says of which secret."""
+    world.drop("n", v(3))
+    with pytest.raises(IntegrityError) as caught:
+        call(world.fresh())
+    assert str(caught.value) == "the records of n do not fit together: one is missing, or the head was changed"
+    assert caught.value.hint == APART
+
+
+class Losing(Between):
+    """Whoever commits or rewraps loses the race."""
+
+    def commit(self, change: Change) -> None:
+        raise ConflictError("lost")
+
+    def replace_key(self, item: Item, wrapped: WrappedKey, at: int) -> None:
+        raise ConflictError("lost")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda stash: stash.put("n", "x", recreate=True),
+        lambda stash: stash.destroy("n"),
+        lambda stash: stash.advance("n", 7),
+        lambda stash: list(stash.rewrap("n")),
+    ],
+)
+def test_a_secret_that_others_keep_changing_is_named(world: World, call: Callable[[Stash], object]) -> None:
+    """Whatever was to be done with it."""
+    with pytest.raises(ConflictError, match=r"^other writers kept changing n; nothing was written$"):
+        call(world.fresh(Losing(world.store)))
+
+
+@pytest.mark.parametrize("call", [lambda stash: stash.put("n", "x", recreate=True), lambda stash: stash.destroy("n")])
+def test_so_is_one_whose_erasure_cannot_be_finished(world: World, call: Callable[[Stash], object]) -> None:
+    """What somebody left half done comes first."""
+    item = world.item("n", v(1))
     world.stash.destroy("n")
-    inner = world.fresh()._reader
-    snapshot = inner.snapshot("n")
-    assert snapshot is not None
-    with pytest.raises(IntegrityError, match=r"^n has no version to check its head with$"):
-        inner.trusted(snapshot)
+    world.write(item)
+    with pytest.raises(ConflictError, match=r"^other writers kept changing n; nothing was written$"):
+        call(world.fresh(Losing(world.store)))
