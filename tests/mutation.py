@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import gc
 import os
 import re
 import resource
@@ -159,6 +160,7 @@ class _Runner:
         )
         if session.testsfailed:
             raise RuntimeError("the tests fail without a mutant")
+        gc.freeze()  # or every child looks through, and copies, all that is here already
         for number, mutant in enumerate(self._mutants, 1):
             outcome = (
                 "wording" if mutant.is_wording else self._outcome(session, mutant, reached.get(mutant.function, {}))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dynastash.models import State
+from dynastash.errors import ConflictError
+from dynastash.models import State, from_ms
 from dynastash.stash.verify import Problem
 from dynastash.stores.base import Change
 from tests.unit.stash_kit import Between, World
@@ -31,6 +34,8 @@ def world(tmp_path: Path) -> World:
 def test_older_than_is_older_than(world: World, age: float, gone: list[int]) -> None:
     """To the millisecond: version 3 is 240 seconds old, and stays where only older ones go."""
     assert world.stash.prune(NAME, older_than=timedelta(seconds=age), dry_run=True) == gone
+    assert world.stash.prune(NAME, older_than=timedelta(seconds=age)) == gone
+    assert [version.number for version in world.stash.history(NAME)] == [n for n in range(1, 7) if n not in gone]
 
 
 def test_both_conditions_hold(world: World) -> None:
@@ -61,3 +66,27 @@ def test_a_secret_that_lives_again_is_not_erased_further(world: World) -> None:
     assert findings == [(number, Problem.STRAY) for number in (3, 4, 5)]
     assert world.stash.prune(NAME, keep=1) == [1, 2, 3, 4, 5, 6]
     assert [f for result in world.fresh().verify() for f in result.findings] == []
+
+
+def test_a_purge_is_due_at_its_second(world: World) -> None:
+    """Not a millisecond before."""
+    purge_at = world.stash.delete(NAME, recovery_days=1).purge_at
+    assert purge_at is not None
+    world.clock.advance(86_399.999)
+    with pytest.raises(ConflictError):
+        world.fresh().purge(NAME)
+    world.clock.advance(0.001)
+    assert from_ms(world.clock.now()) == purge_at
+    world.fresh().purge(NAME)
+    assert world.stash.list()[0].state is State.DESTROYED
+
+
+@pytest.mark.parametrize("odd", [{"purge_at": 1}, {"state": State.DELETED, "deleted_at": 1}])
+def test_a_purge_takes_a_deletion_and_a_date(world: World, odd: dict[str, Any]) -> None:
+    """A head with one of the two, which no release writes, is not due."""
+    reader = world.stash._reader
+    snapshot = reader.snapshot(NAME)
+    assert snapshot is not None
+    world.stash._changes.commit(snapshot, replace(snapshot.head, **odd), reader.trusted(snapshot).keys)
+    with pytest.raises(ConflictError, match="is not due to be destroyed"):
+        world.fresh().purge(NAME)

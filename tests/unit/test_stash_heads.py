@@ -14,6 +14,7 @@ from dynastash.errors import (
     ConflictError,
     DynastashError,
     IntegrityError,
+    RollbackError,
     RotationError,
     SecretDeletedError,
     SecretDestroyedError,
@@ -24,7 +25,8 @@ from dynastash.stash import views
 from dynastash.stash.api import Stash
 from dynastash.stash.rotation import GenerateRotator, Rotation, rotation_item
 from dynastash.stores.base import Change
-from tests.unit.stash_kit import HEAD, Between, World, v
+from tests.unit.stash_kit import HEAD, Between, CountingKeys, World, v
+from tests.unit.test_stash_basics import forge_newest
 
 DAY = 86_400
 POLICY = RandomBytes(16)
@@ -223,11 +225,10 @@ def test_what_a_destruction_leaves(world: World) -> None:
     world.clock.advance(100)
     now = world.clock.now()
     world.fresh(identity=lambda: "somebody else").destroy("n")
-    after = head(world)
-    assert after == Head(
+    assert head(world) == Head(
         name="n",
         last=4,
-        revision=after.revision,
+        revision=before.revision + 2,  # the mark, and the erasure of what is below
         pruned_below=4,
         state=State.DESTROYED,
         created_ms=before.created_ms,
@@ -240,6 +241,28 @@ def test_what_a_destruction_leaves(world: World) -> None:
         assert (tombstone.number, tombstone.destroyed_ms, tombstone.destroyed_by) == (number, now, "somebody else")
         ttl = world.item("n", v(number)).get("ttl")
         assert ttl == (None if number == 4 else {"N": str(now // 1000 + 90 * DAY)})
+
+
+def test_a_tombstone_is_not_buried_again(world: World) -> None:
+    """It tells who destroyed the version, and when."""
+    stopped(world.stash)
+    world.stash.abort("n")
+    world.stash.destroy("n", [1, 5])
+    before = [world.item("n", v(number)) for number in (1, 5)]
+    world.clock.advance(100)
+    world.fresh(identity=lambda: "somebody else").destroy("n")
+    assert [world.item("n", v(number)) for number in (1, 5)] == before
+
+
+def test_a_ruined_newest_version_is_buried_by_its_name(world: World) -> None:
+    """Nothing of its record is believed."""
+    stopped(world.stash)
+    world.stash.abort("n")
+    world.edit("n", v(5), id=None)
+    world.fresh().destroy("n")
+    tombstone = records.decode_metadata(world.item("n", v(5)))  # type: ignore[arg-type]
+    assert (tombstone.name, tombstone.number) == ("n", 5)
+    assert tombstone.created_by == "unknown: the record was damaged"
 
 
 def test_what_begins_anew(world: World) -> None:
@@ -499,3 +522,60 @@ def test_what_is_shown_of_a_version() -> None:
         name="n", number=7, created_at=from_ms(0), created_by="me", rewrapped_at=from_ms(0), destroyed_at=from_ms(0)
     )
     assert views.version(replace(bare, rewrapped_ms=None, destroyed_ms=None), made).destroyed_at is None
+
+
+def test_generate_takes_what_put_takes(world: World) -> None:
+    """Every argument, by name."""
+    expires = from_ms(4_000_000_000_000)
+    for made in (
+        world.fresh().put("a", "x", if_version=0, comment="c", content_type="t", expires_at=expires,
+                          tags={"a": "b"}, context={"c": "d"}),
+        world.fresh().generate("b", POLICY, if_version=0, comment="c", content_type="t", expires_at=expires,
+                               tags={"a": "b"}, context={"c": "d"}),
+    ):  # fmt: skip
+        assert (made.comment, made.content_type, made.expires_at, dict(made.context)) == (
+            "c", "t", expires, {"c": "d"}
+        )  # fmt: skip
+        assert dict(world.fresh().get(made.name).tags) == {"a": "b"}
+    calls: list[Callable[..., object]] = [
+        lambda stash, name, **options: stash.put(name, "x", **options),
+        lambda stash, name, **options: stash.generate(name, POLICY, **options),
+    ]
+    for call, name in zip(calls, "ab", strict=True):
+        with pytest.raises(ConflictError):
+            call(world.fresh(), name, if_version=2)
+        keys = CountingKeys(world.keys)
+        call(world.fresh(keys=keys), name, write_only=True)
+        assert keys.calls == ["generate"]
+        call(world.fresh(keys=keys), name)
+        assert sorted(keys.calls) == ["generate", "generate", "unwrap"]
+        world.stash.destroy(name)
+        with pytest.raises(SecretDestroyedError):
+            call(world.fresh(), name)
+        call(world.fresh(), name, recreate=True)
+        assert world.fresh().get(name).number == 4
+
+
+def test_a_listing_asks_for_no_key_unless_it_is_verified(world: World) -> None:
+    """One unwrap a secret then."""
+    keys = CountingKeys(world.keys)
+    assert world.fresh(keys=keys).list() == world.fresh(keys=keys).list("")
+    assert keys.calls == []
+    assert world.fresh(keys=keys).list(verified=True) == world.fresh().list()
+    assert keys.calls == ["unwrap"]
+
+
+def test_what_is_not_current_yet_has_reached_nothing(tmp_path: Path) -> None:
+    """A first version that is pending counts for no min_version."""
+    world = World(tmp_path)
+    world.stash.put("other", "x")
+    forge_newest(world, "n", 1, current=None, pending=1)
+    assert world.fresh().get("n", stage="pending").value == b"far"
+    with pytest.raises(RollbackError, match=r"^n is at version 0, and version 1 at least was expected$"):
+        world.fresh().get("n", stage="pending", min_version=1)
+
+
+def test_a_stash_says_where_it_is_and_nothing_else(world: World) -> None:
+    """In a log or a debugger."""
+    assert repr(world.stash) == f"<Stash prod: {world.store.description}>"
+    assert (world.stash.where, world.stash.key) == (world.store.description, "the test's key")

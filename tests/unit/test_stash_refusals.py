@@ -449,6 +449,13 @@ REFUSALS: dict[str, tuple[Do, Callable[[Stash], object], type[DynastashError], s
         "m has too many destroyed versions for its head",
         "run `dynastash prune m` first",
     ),
+    "destroy, no room for the oldest": (
+        lambda world: forge_newest(world, "m", 600, pruned_below=1, destroyed=frozenset(range(2, 514))),
+        lambda stash: stash.destroy("m", [1]),
+        ConflictError,
+        "m has too many destroyed versions for its head",
+        "run `dynastash prune m` first",
+    ),
     "destroy, just room": (
         lambda world: forge_newest(world, "m", 600, pruned_below=1, destroyed=frozenset(range(1, 512))),
         lambda stash: stash.destroy("m", [512]),
