@@ -90,3 +90,19 @@ def test_a_purge_takes_a_deletion_and_a_date(world: World, odd: dict[str, Any]) 
     world.stash._changes.commit(snapshot, replace(snapshot.head, **odd), reader.trusted(snapshot).keys)
     with pytest.raises(ConflictError, match="is not due to be destroyed"):
         world.fresh().purge(NAME)
+
+
+def test_what_somebody_else_has_pruned_is_not_written_again(world: World) -> None:
+    """Between our read and our commit: it counts as pruned, and the head is theirs."""
+
+    class Meddled(Between):
+        meddled = False
+
+        def commit(self, change: Change) -> None:
+            if not self.meddled:
+                self.meddled = True
+                world.fresh(identity=lambda: "test:them").prune(NAME, keep=2)
+            super().commit(change)
+
+    assert world.fresh(Meddled(world.store)).prune(NAME, keep=2) == [1, 2, 3, 4]
+    assert world.stash.list()[0].updated_by == "test:them"

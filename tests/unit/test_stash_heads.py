@@ -168,6 +168,19 @@ CHANGES: dict[str, tuple[Callable[[Stash], object], Callable[[Head, int], dict[s
         lambda stash: stash.prune("n", keep=1),
         lambda old, now: {"pruned_below": 3, "disabled": frozenset()},
     ),
+    "prune below what was destroyed": (
+        lambda stash: (stash.put("n", "5"), stash.put("n", "6"), stash.destroy("n", [4]), stash.prune("n", keep=4)),
+        lambda old, now: {
+            "last": 6,
+            "current": 6,
+            "previous": 5,
+            "comment": None,
+            "expires_at": None,
+            "pruned_below": 2,
+            "destroyed": frozenset({4}),
+            "revision": old.revision + 4,
+        },
+    ),
     "prune what was destroyed": (
         lambda stash: (stash.destroy("n", [1]), stash.prune("n", keep=3)),
         lambda old, now: {"pruned_below": 2, "revision": old.revision + 2},

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dynastash.crypto import envelope
+from dynastash.crypto import envelope, records
 from dynastash.errors import (
     ContextMismatchError,
     ExpiredError,
@@ -21,6 +21,7 @@ from dynastash.errors import (
     InvalidNameError,
     KeyUnavailableError,
     PartialError,
+    RotationError,
     SecretDeletedError,
     SecretDestroyedError,
     SecretNotFoundError,
@@ -29,9 +30,10 @@ from dynastash.errors import (
     VersionNotFoundError,
 )
 from dynastash.generate import Password
-from dynastash.models import Context, DataKey, Item, State, WrappedKey, from_ms
-from dynastash.stash import together
+from dynastash.models import Context, DataKey, Head, Item, State, WrappedKey, from_ms
+from dynastash.stash import listing, together
 from dynastash.stash.reader import Opened
+from dynastash.stash.rotation import GenerateRotator
 from dynastash.stores.base import RecordKey
 from tests.unit.stash_kit import HEAD, Between, CountingKeys, CountingStore, World, v
 
@@ -334,6 +336,18 @@ class Lagging(Between):
         return (item for item in self.then if str(item["name"]["S"]).startswith(prefix))
 
 
+class Stopping(GenerateRotator):
+    """Leaves its version pending."""
+
+    def set(self, rotation: object) -> None:
+        raise RotationError("stopped", step="set")
+
+
+def heads(store: Any) -> list[Head]:
+    """As a listing shows them."""
+    return [records.decode_head(item) for item in store.heads()]
+
+
 class TestList:
     """From heads alone."""
 
@@ -377,11 +391,18 @@ class TestList:
 
     def test_verified_shows_the_head_that_was_checked(self, world: World) -> None:
         """Not the listed one, which may lag; destroyed since the listing is no failure."""
+        world.stash.put("app/c", b"2")
+        with pytest.raises(RotationError):
+            world.stash.rotate("app/c", Stopping(Password()))
         lagging = Lagging(world.store)
         world.stash.put("app/a", b"2")
         world.stash.destroy("app/c")
         listed = {info.name: info for info in world.fresh(lagging).list("app/", verified=True)}
-        assert (listed["app/a"].current, listed["app/c"].state, listed["app/c"].current) == (2, State.DESTROYED, None)
+        assert listed["app/a"].current == 2
+        gone = listed["app/c"]
+        assert (gone.state, gone.current, gone.previous, gone.pending) == (State.DESTROYED, None, None, None)
+        (head,) = listing.verified(world.fresh()._reader, [head for head in heads(lagging) if head.name == "app/c"])
+        assert head.seal is None
 
     def test_a_malformed_head_is_named(self, world: World) -> None:
         """Whoever has to mend it must know which."""
@@ -419,6 +440,19 @@ class TestHistory:
         world.stash.destroy("Z")
         (version,) = world.fresh().history("Z")
         assert (version.number, version.destroyed_by) == (1, "test:somebody")
+
+    def test_is_of_the_moment_of_its_head(self, world: World) -> None:
+        """A version that comes between the two reads is not shown, and is no error."""
+
+        class Busy(Between):
+            def history(self, name: str) -> Iterator[Item]:
+                world.stash.put("Z", b"newer")
+                return super().history(name)
+
+        store = CountingStore(Busy(world.store))
+        (version,) = world.fresh(store).history("Z")
+        assert (version.number, version.stages) == (1, ("current",))
+        assert store.calls == ["fetch", "history"]
 
     def test_asks_for_no_version_by_key(self, world: World) -> None:
         """What the protocol calls history is all it reads of them."""
