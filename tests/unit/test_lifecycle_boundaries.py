@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,11 +10,15 @@ from typing import Any
 
 import pytest
 
+from dynastash.crypto.records import decode_head
 from dynastash.errors import ConflictError
-from dynastash.models import State, from_ms
+from dynastash.models import Item, State, from_ms
+from dynastash.stash import batches
+from dynastash.stash.api import Stash
 from dynastash.stash.verify import Problem
-from dynastash.stores.base import Change
-from tests.unit.stash_kit import Between, World
+from dynastash.stores.base import Change, RecordKey, Store
+from tests.unit.stash_kit import HEAD, Between, World, v
+from tests.unit.test_lifecycle import Killed, Mortal, Sized
 
 NAME = "app/db"
 
@@ -106,3 +111,55 @@ def test_what_somebody_else_has_pruned_is_not_written_again(world: World) -> Non
 
     assert world.fresh(Meddled(world.store)).prune(NAME, keep=2) == [1, 2, 3, 4]
     assert world.stash.list()[0].updated_by == "test:them"
+
+
+@pytest.mark.parametrize("change", [lambda stash: stash.destroy(NAME, [3]), lambda stash: stash.delete(NAME, 3)])
+def test_a_prune_killed_between_batches_forgets_nothing(world: World, change: Callable[[Stash], object]) -> None:
+    """What comes next is still known as destroyed, or as deleted."""
+    change(world.stash)
+    before = decode_head(world.item(NAME, HEAD))  # type: ignore[arg-type]
+    with pytest.raises(Killed):
+        world.fresh(Mortal(Sized(world.store, 3), 1, after=True)).prune(NAME, keep=1)
+    after = decode_head(world.item(NAME, HEAD))  # type: ignore[arg-type]
+    assert (after.pruned_below, after.destroyed, after.disabled) == (3, before.destroyed, before.disabled)
+    assert [found for result in world.fresh().verify() for found in result.findings] == []
+
+
+class Watched(Between):
+    """Notes how many records each read asks for."""
+
+    transaction_size = 100  # type: ignore[assignment]
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self.reads: list[int] = []
+
+    def fetch(self, wanted: Collection[RecordKey]) -> Mapping[RecordKey, Item]:
+        self.reads.append(len(wanted))
+        return super().fetch(wanted)
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "found", "reads"),
+    [(3, 6, 2, [2]), (7, 6, 6, [6]), (100, 40, 40, [32, 8]), (35, 40, 34, [32, 2]), (33, 40, 32, [32]), (3, 0, 0, [])],
+)
+def test_one_transaction_takes_so_many(world: World, size: int, count: int, found: int, reads: list[int]) -> None:
+    """The head has its place in it; 32 are read at once, and none is that does not fit."""
+    store = Watched(world.store)
+    store.transaction_size = size  # type: ignore[misc]
+    first = world.fresh(store)._lifecycle._first(NAME, range(1, count + 1))
+    assert list(first) == list(range(1, found + 1))
+    assert [number for number, item in first.items() if item is not None] == list(range(1, min(found, 6) + 1))
+    assert store.reads == reads
+
+
+def test_one_transaction_takes_so_many_bytes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to the limit, and one record in any case, however large."""
+    lifecycle = world.stash._lifecycle
+    sizes = [batches.size_of(world.item(NAME, v(number))) for number in range(1, 7)]  # type: ignore[arg-type]
+    for limit, found in [(sum(sizes[:3]), 3), (sum(sizes[:3]) - 1, 2), (sizes[0], 1), (0, 1), (sum(sizes), 6)]:
+        monkeypatch.setattr(batches, "MAX_BYTES", limit)
+        assert list(lifecycle._first(NAME, range(1, 7))) == list(range(1, found + 1))
+        items = [world.item(NAME, v(number)) for number in range(1, 7)]
+        lengths = [len(batch) for batch in batches.batches(items, 100)]  # type: ignore[arg-type]
+        assert (lengths[0], sum(lengths)) == (found, 6)
