@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dynastash.crypto.records import decode_head
+from dynastash.crypto.records import MAX_ID_BYTES, decode_head
 from dynastash.errors import ConflictError
 from dynastash.models import Item, State, from_ms
 from dynastash.stash import batches
@@ -163,3 +163,25 @@ def test_one_transaction_takes_so_many_bytes(world: World, monkeypatch: pytest.M
         items = [world.item(NAME, v(number)) for number in range(1, 7)]
         lengths = [len(batch) for batch in batches.batches(items, 100)]  # type: ignore[arg-type]
         assert (lengths[0], sum(lengths)) == (found, 6)
+
+
+@pytest.mark.parametrize("number", [2, 6])
+@pytest.mark.parametrize("damage", [{}, {"version": {"N": "99"}}, {"id": None}])
+def test_what_a_tombstone_says(world: World, number: int, damage: dict[str, Any]) -> None:
+    """Of a version that can be read, of one under another number, and of a ruined one; the newest stays longer."""
+    item: Any = world.item(NAME, v(number))
+    ruined = {attribute: value for attribute, value in (item | damage).items() if value is not None}
+    world.clock.advance(100)
+    now = world.clock.now()
+    head = decode_head(world.item(NAME, HEAD))  # type: ignore[arg-type]
+    made = dict(world.stash._lifecycle._tombstone(NAME, number, ruined, head, "somebody"))
+    expected = {part: item[part] for part in ("name", "record", "format", "version", "id", "created_at", "created_by")}
+    expected |= {"destroyed_at": {"N": str(now)}, "destroyed_by": {"S": "somebody"}}
+    if number == 2:
+        expected["ttl"] = {"N": str(now // 1000 + 90 * 86_400)}
+    if "id" in damage:
+        assert made["id"] != expected.pop("id")
+        assert len(made.pop("id")["B"]) == MAX_ID_BYTES  # type: ignore[arg-type]
+        expected["created_at"] = {"N": str(now)}
+        expected["created_by"] = {"S": "unknown: the record was damaged"}
+    assert made == expected

@@ -155,6 +155,10 @@ CHANGES: dict[str, tuple[Callable[[Stash], object], Callable[[Head, int], dict[s
         lambda old, now: {"revision": old.revision + 2},
     ),
     "delete a version": (lambda stash: stash.delete("n", 1), lambda old, now: {"disabled": frozenset({1, 2})}),
+    "delete the newest version, which is not current": (
+        lambda stash: (stopped(stash), stash.abort("n"), stash.delete("n", 5)),
+        lambda old, now: {"last": 5, "disabled": frozenset({2, 5}), "revision": old.revision + 3},
+    ),
     "undelete a version": (lambda stash: stash.undelete("n", 2), lambda old, now: {"disabled": frozenset()}),
     "destroy a version": (
         lambda stash: stash.destroy("n", [2]),
