@@ -20,7 +20,19 @@ from dynastash.errors import (
     SecretDestroyedError,
 )
 from dynastash.generate import RandomBytes
-from dynastash.models import Head, Item, Plaintext, SecretInfo, Stage, State, Version, from_ms
+from dynastash.models import (
+    Context,
+    DataKey,
+    Head,
+    Item,
+    Plaintext,
+    SecretInfo,
+    Stage,
+    State,
+    Version,
+    WrappedKey,
+    from_ms,
+)
 from dynastash.stash import views
 from dynastash.stash.api import Stash
 from dynastash.stash.rotation import GenerateRotator, Rotation, rotation_item
@@ -596,3 +608,21 @@ def test_a_stash_says_where_it_is_and_nothing_else(world: World) -> None:
     """In a log or a debugger."""
     assert repr(world.stash) == f"<Stash prod: {world.store.description}>"
     assert (world.stash.where, world.stash.key) == (world.store.description, "the test's key")
+
+
+def test_what_a_key_provider_is_asked(world: World) -> None:
+    """The wrapped key as it is stored, under the name that is stored with it, and all that the key is bound to."""
+    asked: list[tuple[WrappedKey, Context]] = []
+
+    class Asked(CountingKeys):
+        def unwrap(self, wrapped: WrappedKey, context: Context) -> DataKey:
+            asked.append((wrapped, context))
+            return super().unwrap(wrapped, context)
+
+    item: Any = world.item("n", v(4))
+    stash = world.fresh(keys=Asked(world.keys))
+    for read in (lambda: stash.get("n"), lambda: stash.get_many(["n"]), lambda: list(stash.verify())):
+        read()
+        (wrapped, context) = asked[-1]
+        assert (wrapped.blob, wrapped.key_id) == (item["wrapped_key"]["B"], item["key_id"]["S"])
+        assert context == Context("prod", "n", 4, {"app": "x"})
