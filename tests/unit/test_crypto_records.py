@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from dynastash.crypto import attributes as limits
 from dynastash.crypto import records
 from dynastash.crypto.records import (
     decode_head,
@@ -564,3 +566,77 @@ def test_messages_name_the_attribute_and_show_no_content() -> None:
     with pytest.raises(FormatError, match=r"^comment: the text is too long or too short$") as caught:
         decode_version({**version(), "comment": {"S": "hush" * 300}})
     assert "hush" not in str(caught.value)
+
+
+TEXT, UNBOUNDED, WHOLE, LARGE = limits.text(4, 1), limits.text(), limits.whole(1, 12), 10**19 - 1
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "expected"),
+    [
+        (TEXT, {"S": "n"}, "n"),
+        (TEXT, {"S": "name"}, "name"),
+        (UNBOUNDED, {"S": ""}, ""),
+        (UNBOUNDED, {"S": "x" * limits.MAX_PAIRS_BYTES}, "x" * limits.MAX_PAIRS_BYTES),
+        (WHOLE, {"N": "1"}, 1),
+        (WHOLE, {"N": "12"}, 12),
+        (limits.whole(0, LARGE), {"N": str(LARGE)}, LARGE),
+        (limits.blob(2, 3), {"B": b"12"}, b"12"),
+        (limits.blob(2, 3), {"B": b"123"}, b"123"),
+        (limits.blob(2), {"B": b"12"}, b"12"),
+    ],
+)
+def test_what_nearly_all_attributes_are_is_seen_at_a_glance(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[object], object], value: object, expected: object
+) -> None:
+    """Up to its limits: the long way would make a listing of thousands slow."""
+
+    def long_way(content: object) -> NoReturn:
+        raise AssertionError("the long way")
+
+    for name in ("utf8", "integer", "binary"):
+        monkeypatch.setattr(limits, name, long_way)
+    assert read(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "expected"),
+    [
+        (TEXT, {"S": "éé"}, "éé"),
+        (UNBOUNDED, {"S": "x" * 5000}, "x" * 5000),
+        (limits.whole(0, 12), {"N": "0"}, 0),
+        (limits.blob(2, 3), {"B": bytearray(b"12")}, None),
+        (TEXT, {"S": ""}, None),
+        (TEXT, {"S": "names"}, None),
+        (TEXT, {"S": "ééé"}, None),
+        (TEXT, {"S": b"n"}, None),
+        (TEXT, {"B": "n"}, None),
+        (TEXT, {"S": "n", "N": "1"}, None),
+        (TEXT, "n", None),
+        (WHOLE, {"N": "0"}, None),
+        (WHOLE, {"N": "13"}, None),
+        (WHOLE, {"N": "01"}, None),
+        (WHOLE, {"N": ""}, None),
+        (WHOLE, {"N": "²"}, None),
+        (WHOLE, {"N": "٣"}, None),
+        (WHOLE, {"N": 1}, None),
+        (WHOLE, {"N": "1", "S": "x"}, None),
+        (WHOLE, {"S": "1"}, None),
+        (WHOLE, "1", None),
+        (limits.whole(0, 10**30), {"N": "1" * 20}, int("1" * 20)),
+        (WHOLE, {"N": "1" * 5000}, None),
+        (limits.blob(2, 3), {"B": b"1"}, None),
+        (limits.blob(2, 3), {"B": b"1234"}, None),
+        (limits.blob(2), {"B": b"123"}, None),
+        (limits.blob(2), {"B": "12"}, None),
+        (limits.blob(2), {"B": b"12", "S": "x"}, None),
+        (limits.blob(2), b"12", None),
+    ],
+)
+def test_what_is_not_goes_the_long_way(read: Callable[[object], object], value: object, expected: object) -> None:
+    """Accepted there, or refused: never let through at a glance."""
+    if expected is None:
+        with pytest.raises(FormatError):
+            read(value)
+    else:
+        assert read(value) == expected
