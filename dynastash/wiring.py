@@ -187,7 +187,14 @@ def _clients(near: Environment, way: Mapping[str, str]) -> Clients:
     """Clients that wait for services which allow a few calls a second."""
     from dynastash.aws.clients import Clients
 
-    return Clients(settings_near(near, way), attempts=6)
+    clients = Clients(settings_near(near, way), attempts=6)
+    if near.store == "sqlite":
+        try:
+            _ = clients.region
+        except ConfigError as error:  # an environment on this machine takes none that could be given
+            error.hint = "give the place's own, --to-region or --from-region, or set AWS_REGION"
+            raise
+    return clients
 
 
 def settings_near(near: Environment, way: Mapping[str, str]) -> AwsSettings:

@@ -10,7 +10,7 @@ import click
 
 from dynastash.cli.command import OwnOption, PlaceOption
 from dynastash.cli.delivering import deliver, left_out
-from dynastash.cli.options import Pair, PlainText, Settings, Usage, Whole
+from dynastash.cli.options import PlainText, Settings, Usage, Whole
 from dynastash.errors import SecretNotFoundError, ServiceAccessDeniedError
 from dynastash.places import Kind, Place
 
@@ -25,6 +25,13 @@ KEPT: Final[Mapping[str, Any]] = {"kms_key": None, "tier": "standard", "recovery
 """How copies are kept where nothing else is said."""
 
 _READ_BY: Final = {Kind.SSM: "ssm:GetParameter", Kind.SECRETS_MANAGER: "secretsmanager:GetSecretValue"}
+
+
+def _references(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(text.partition("=") for text in given)
+    if any(not key or not equals for key, equals, _ in pairs):
+        raise click.BadParameter("write KEY=REFERENCE, as in db/password=app1/db/password", ctx, param)
+    return tuple((key, reference) for key, _, reference in pairs)
 
 
 def which_copies(command: _F, *, layouts: bool = True) -> _F:
@@ -53,8 +60,8 @@ def which_copies(command: _F, *, layouts: bool = True) -> _F:
         option(
             "--secret",
             "secrets",
-            type=Pair(),
             multiple=True,
+            callback=_references,
             metavar="KEY=REF",
             help="One secret under a key of its own: NAME, NAME@VERSION or NAME#FIELD.",
         ),
@@ -148,7 +155,9 @@ def hand_over(
         chosen = choose(stash, selection, empty=empty)
     except SecretNotFoundError as error:
         if remove:
-            error.hint = f"{error.hint}; --even-if-empty removes what was made for it"
+            error.hint = (
+                "`dynastash list` shows the names; --even-if-empty removes what was made for those that were there"
+            )
         raise
     try:
         planned = outgoing.plan(target, chosen.outgoing, chosen.unreadable, remove=remove, take_over=take_over)
