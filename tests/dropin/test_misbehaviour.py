@@ -350,13 +350,20 @@ def test_bad_surroundings_are_told_in_a_line(local: str, credstash: DropIn, home
     assert credstash("frobnicate").code == 2
 
 
-def test_a_working_directory_that_cannot_be_written_is_no_matter(local: str, credstash: DropIn) -> None:
+def test_a_working_directory_that_cannot_be_written_is_no_matter(
+    local: str, credstash: DropIn, unprivileged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And nothing is written where it can be: credstash leaves credstash.log everywhere."""
-    Path.cwd().chmod(0o500)
-    assert credstash("put", "a", "x").code == 0
-    assert credstash("get", "b").code == 1
-    assert list(Path.cwd().iterdir()) == []
-    Path.cwd().chmod(0o700)
+    cwd = unprivileged / "cwd"
+    cwd.mkdir()
+    monkeypatch.setenv("DYNASTASH_DATA", str(unprivileged / "data"))
+    monkeypatch.setenv("HOME", str(unprivileged))
+    monkeypatch.chdir(cwd)
+    for mode in (0o700, 0o500):
+        cwd.chmod(mode)
+        assert credstash("put", "a", "x", "-a").code == 0
+        assert credstash("get", "b").code == 1
+        assert list(cwd.iterdir()) == []
 
 
 def test_a_log_file_is_written_for_who_asks(local: str, credstash: DropIn) -> None:

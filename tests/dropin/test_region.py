@@ -14,7 +14,7 @@ from tests.dropin.kit import DropIn, Old
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("transport", ["direct", "boto"])
+@pytest.mark.parametrize("transport", ["", "boto"])
 def test_the_last_resort(old: Old, credstash: DropIn, monkeypatch: pytest.MonkeyPatch, transport: str) -> None:
     """us-east-1 where nobody names a Region; AWS_REGION names one, which credstash does not hear."""
     table = f"{old.name}-east"
@@ -35,7 +35,7 @@ def test_a_default_region_is_the_last_one_that_counts(home: object, monkeypatch:
     """Behind the settings' own, and behind what boto3's chain names; with every transport."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-a-secret")
-    for transport in ("direct", "boto"):
+    for transport in ("", "boto"):
         monkeypatch.setenv("DYNASTASH_TRANSPORT", transport)
         settings = AwsSettings(default_region="us-east-1")
         assert open_transport(settings).region == "us-east-1"

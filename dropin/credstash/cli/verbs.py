@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from credstash.access import TABLE, Access, open_store
 from credstash.cli import values
 from credstash.cli.arguments import DIGESTS, FORMATS, Line, Usage
-from credstash.text import WILDCARD, fits
+from credstash.text import WILDCARD, fits, paddedInt
 from dynastash.cli.output import say, visible, write_text
 from dynastash.errors import ConflictError, DynastashError, InvalidArgumentError
 from dynastash.models import Plaintext
@@ -227,7 +227,7 @@ def _put(
         )
     except ConflictError as error:
         highest = None if version is None else store.highest(name)
-        if highest is None:
+        if version is None or highest is None or paddedInt(version) > highest:
             raise
         raise ConflictError(
             f"{name} version {version} cannot be stored: the credential store has version {highest} already. "
