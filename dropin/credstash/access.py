@@ -136,7 +136,7 @@ def _table(name: str, access: Access) -> TableStore:
     from dynastash.credstash.table import Table
 
     transport, kms = _transports(access)
-    keys = TableKeys(kms, key=access.key or KEY, trusted=_trusted(os.environ))
+    keys = TableKeys(kms, key=access.key or KEY, trusted=trusted(os.environ))
     store = CredentialStore(Table(transport, name), keys, require_binding=_requires_binding(os.environ))
     return TableStore(store)
 
@@ -198,7 +198,7 @@ def aws_settings(access: Access) -> AwsSettings:
     )
 
 
-def _trusted(variables: Mapping[str, str]) -> Sequence[str]:
+def trusted(variables: Mapping[str, str]) -> Sequence[str]:
     """The keys that items of an old table may be wrapped under; none for any."""
     named = variables.get(_TRUSTED, "")
     keys = [key.strip() for key in named.split(",") if key.strip()]

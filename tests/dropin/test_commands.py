@@ -168,3 +168,18 @@ def test_setup(old: Old, credstash: DropIn, home: Path) -> None:
     credstash.ok("-t", table, "put", "a", "x")
     assert credstash("-t", table, "--kms-region", "eu-west-1", "get", "a").code == 1
     assert credstash.ok("-t", table, "get", "a").text == "x\n"
+
+
+@pytest.mark.engine
+def test_a_key_of_ones_own(old: Old, credstash: DropIn) -> None:
+    """-k, with a word on what reading takes."""
+    old.key = old.engine.create_key()
+    done = credstash.ok("put", "a", "x", "-k", old.key)
+    warning = f"warning: `get` does not trust {old.key}; set CREDSTASH_TRUSTED_KEYS=alias/credstash,{old.key}\n"
+    assert done.err == warning
+    assert credstash.ok("putall", '{"b": "x"}', "--key", old.key).err == warning
+    done = credstash("put", "c", "x", "-k", old.key, env={"CREDSTASH_TRUSTED_KEYS": f"{old.key},alias/credstash"})
+    assert (done.code, done.err) == (0, "")
+    assert credstash("put", "d", "x", "-k", old.key, env={"CREDSTASH_TRUSTED_KEYS": "*"}).err == ""
+    assert credstash.ok("put", "e", "x", "-k", "alias/credstash").err == ""
+    assert credstash("get", "a", env={"CREDSTASH_TRUSTED_KEYS": old.key}).text == "x\n"

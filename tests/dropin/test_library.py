@@ -7,6 +7,7 @@ import inspect
 import os
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import credstash
+import dynastash
 from credstash.clients import ClientTransport
 from dynastash.aws.base import Operation
 from dynastash.errors import ConfigError, CredentialsError, DynastashError, InvalidArgumentError, PartialError
@@ -404,3 +406,11 @@ def test_the_texts_of_the_errors() -> None:
     assert str(credstash.KmsError("x")) == "KMS ERROR: x"
     assert str(credstash.IntegrityError()) == "INTEGRITY ERROR"
     assert str(credstash.IntegrityError("x")) == "INTEGRITY ERROR: x"
+
+
+def test_the_distribution_goes_with_the_library() -> None:
+    """The same release of both: the drop-in stands on modules that are no public interface."""
+    project = tomllib.loads((ROOT / "dropin/pyproject.toml").read_text())["project"]
+    assert project["version"] == dynastash.__version__
+    assert project["dependencies"] == [f"dynastash=={dynastash.__version__}"]
+    assert project["scripts"] == {"credstash": "credstash.cli:main"}

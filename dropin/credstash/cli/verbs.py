@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from credstash.access import TABLE, Access, open_store
+from credstash.access import TABLE, Access, open_store, trusted
 from credstash.cli import values
 from credstash.cli.arguments import DIGESTS, FORMATS, Line, Usage
 from credstash.text import WILDCARD, fits, paddedInt
@@ -60,6 +60,7 @@ def put(line: Line) -> int:
     version = None if "autoversion" in line.options else line.options.get("version", "1")
     made = _put(store, name, Plaintext(value), version, context, entry_options)
     _say_stored(name, version, made)
+    _warn_of_key(line)
     return 0
 
 
@@ -81,6 +82,7 @@ def putall(line: Line) -> int:
             failures[name] = error
         else:
             _say_stored(name, version, made)
+    _warn_of_key(line)
     if not failures:
         return 0
     say(f"{len(failures)} of {len(secrets)} secrets have not been stored:")
@@ -240,6 +242,14 @@ def _say_stored(name: str, asked: str | None, made: str) -> None:
     write_text(f"{visible(name)} has been stored\n")
     if asked is not None and asked.isdecimal() and made.isdecimal() and int(asked or 0) not in (0, int(made)):
         say(f"{name}: as version {int(made)}")
+
+
+def _warn_of_key(line: Line) -> None:
+    """A word where what was just put cannot be got in the same surroundings."""
+    key = line.options.get("key")
+    keys = trusted(os.environ)
+    if key and keys and key not in keys:
+        say(f"warning: `get` does not trust {key}; set CREDSTASH_TRUSTED_KEYS={','.join((*keys, key))}")
 
 
 def _write_value(value: bytes, name: str, *, newline: bool) -> None:
