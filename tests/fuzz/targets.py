@@ -25,12 +25,20 @@ from dynastash.aws.direct import profilefile, protocol
 from dynastash.aws.direct.handover import HandOver
 from dynastash.aws.direct.http1 import Response, ResponseError
 from dynastash.cli.options import Expiry, Pair, Period, Whole
+from dynastash.credstash import format as old_format
+from dynastash.credstash import items as old_items
+from dynastash.credstash.contexts import Contexts
+from dynastash.credstash.keys import TableKeys
+from dynastash.credstash.publisher import CredstashTarget
+from dynastash.credstash.reader import CredstashSource
+from dynastash.credstash.store import CredentialStore
+from dynastash.credstash.table import Table as OldTable
 from dynastash.crypto import envelope, padding, records
 from dynastash.crypto.transcript import transcript
 from dynastash.errors import DynastashError
 from dynastash.generate import Password, RandomBytes, from_item
 from dynastash.keys.local import key_from_text
-from dynastash.models import DataKey, Item, Plaintext
+from dynastash.models import DataKey, Item, Plaintext, WrappedKey
 from dynastash.policy.names import parse_pattern
 from dynastash.statefile import StateFile
 from dynastash.stores.dynamodb import DynamoDBStore
@@ -246,6 +254,35 @@ def aws_reply(data: bytes) -> None:
                     protocol.Codec(operation).reply(response)
 
 
+def credstash_item(data: bytes) -> None:
+    """An item of a credstash table under the examples' key: what opens, and is sealed again, opens to the same."""
+    found = decode_item(_text(data))
+    keys = old_format.split(bytes(range(64)))
+    opened = old_items.open_entry(old_items.parse(found), keys)
+    again = old_items.seal(opened.label, opened.value, keys, old_items.parse(found).wrapped, marks=opened.marks)
+    assert old_items.open_entry(old_items.parse(again), keys, require_binding=True).value == opened.value
+
+
+def credstash_table(data: bytes) -> None:
+    """What a table answers, and KMS after it: anybody's items."""
+    try:
+        document = json.loads(_text(data))
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(document, dict):
+        return
+    for read in (
+        lambda table, keys: table.latest("a"),
+        lambda table, keys: list(table.labels()),
+        lambda table, keys: list(CredstashSource(table, keys).read()),
+        lambda table, keys: CredstashTarget(table, keys, "prod").held(["a"]),
+        lambda table, keys: list(CredentialStore(table, keys).get_all(Contexts())),
+    ):
+        transport = ScriptedTransport(document, *[{"Plaintext": bytes(range(64))}] * 20)
+        with suppress(DynastashError, IndexError):
+            read(OldTable(transport, "t"), TableKeys(transport))
+
+
 def table(data: bytes) -> None:
     """What a table answers to the store: anybody's items."""
     try:
@@ -275,6 +312,21 @@ def _items() -> list[bytes]:
         with suppress(Exception):  # what is no item cannot be written as one
             texts.append(encode_item(one).encode())
     return sorted({text for text in texts if len(text) < 4096})
+
+
+def _old_items() -> list[bytes]:
+    keys = old_format.split(bytes(range(64)))
+    wrapped = WrappedKey(b"wrapped", "")
+    label = old_items.Label("a", "0000000000000000001", "why")
+    sealed = dict(old_items.seal(label, Plaintext(b"made-up"), keys, wrapped))
+    sealed["dynastash"]["M"]["used"] = {"N": "7"}
+    bare = {**sealed, "hmac": {"B": sealed["hmac"]["S"].upper().encode()}, "created_at": {"N": "1700000000"}}
+    del bare["dynastash"], bare["digest"]
+    return [encode_item(sealed).encode(), encode_item(bare).encode()]
+
+
+def _old_answers() -> list[bytes]:
+    return [b'{"Items": [%s], "LastEvaluatedKey": null}' % item for item in _old_items()]
 
 
 def _policies() -> list[bytes]:
@@ -376,6 +428,8 @@ TARGETS: Mapping[str, Target] = {
     ),
     "aws-reply": Target(aws_reply, _written(_REPLY, "<Arn>arn:aws:iam::111122223333:user/a</Arn>")),
     "table": Target(table, _written(_REPLY)),
+    "credstash-item": Target(credstash_item, _old_items),
+    "credstash-table": Target(credstash_table, _old_answers),
     **{f"form-{form}": Target(forms.target(form), _written(*seeds)) for form, seeds in forms.SEEDS.items()},
 }
 """By name, as the command takes it."""
