@@ -79,9 +79,15 @@ def node(
     table: str,
     names: Sequence[tuple[str, Mapping[str, str] | None]],
     put: Sequence[Mapping[str, Any]] = (),
+    key: str | None = None,
 ) -> list[Result]:
-    """Read ``names``, each with its context, with ``nodecredstash`` or npm's ``credstash``; the former may ``put``."""
+    """Read ``names``, each with its context, with ``nodecredstash`` or npm's ``credstash``.
+
+    The former may ``put`` before that, under the KMS key ``key``.
+    """
     told = {"client": client, "region": REGION, "endpoint": engine.endpoint_url, "table": table}
+    if key is not None:
+        told["key"] = key
     done = subprocess.run(
         ["node", _HERE / "reader.js"],
         input=json.dumps({**told, "names": names, "put": put}),

@@ -1,11 +1,11 @@
-// What a Node client makes of secrets: node reader.js, with {client, region, endpoint, table, names} as JSON on stdin.
+// What a Node client makes of secrets: node reader.js, with {client, region, endpoint, table, names, key} as JSON on stdin.
 // Gives [value, error] for each name; with {put: [...]} too, nodecredstash's putSecret is called with these first.
-const { client, region, endpoint, table, names, put = [] } = JSON.parse(require('fs').readFileSync(0, 'utf8'));
+const { client, region, endpoint, table, names, key, put = [] } = JSON.parse(require('fs').readFileSync(0, 'utf8'));
 const modules = process.env.CLIENTS;
 
 async function nodecredstash() {
   const Credstash = require(`${modules}/nodecredstash`);
-  const found = new Credstash({ table, dynamoOpts: { region, endpoint }, kmsOpts: { region, endpoint } });
+  const found = new Credstash({ table, kmsKey: key, dynamoOpts: { region, endpoint }, kmsOpts: { region, endpoint } });
   for (const one of put) await found.putSecret(one);
   return names.map(([name, context]) => () => found.getSecret({ name, ...(context && { context }) }));
 }
