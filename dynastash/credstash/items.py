@@ -15,6 +15,7 @@ from typing import Final
 from dynastash.credstash import binding, digests, format
 from dynastash.credstash.binding import MARKS, Marks
 from dynastash.credstash.format import ItemKeys
+from dynastash.crypto.transcript import is_map
 from dynastash.errors import EnvelopeError, FormatError, IntegrityError, InvalidNameError, ValueTooLargeError
 from dynastash.frozen import Frozen, field
 from dynastash.models import AttributeValue, Item, Plaintext, WrappedKey, encode, from_seconds
@@ -71,14 +72,14 @@ def label_of(item: Item) -> Label:
     name, version = _text(item, "name"), _text(item, "version")
     if name is None or version is None:
         raise FormatError("an item without name or version")
-    comment = item.get("comment", {}).get("S")
+    comment = (_attribute(item, "comment") or {}).get("S")
     return Label(name, version, comment if isinstance(comment, str) and comment else None)
 
 
 def marks_of(item: Item) -> Marks | None:
     """The marks that ``item`` bears, of which nothing is proved; None also where they cannot be read."""
     try:
-        return binding.parse(item.get(MARKS))
+        return binding.parse(_attribute(item, MARKS))
     except EnvelopeError:  # somebody else's attribute, or a later dynastash's: it says nothing to us
         return None
 
@@ -108,10 +109,10 @@ def parse(item: Item) -> Entry:
         label=label,
         wrapped=WrappedKey(blob, ""),
         ciphertext=_decoded(item, "contents", MAX_ITEM),
-        mac=_mac(item["hmac"]),
+        mac=_mac(_attribute(item, "hmac") or {}),
         digest=digests.DEFAULT if digest is None else digest,
-        marks=binding.parse(item.get(MARKS)),
-        created_at=_seconds(item.get("created_at")),
+        marks=binding.parse(_attribute(item, MARKS)),
+        created_at=_seconds(_attribute(item, "created_at")),
     )
 
 
@@ -194,8 +195,15 @@ def _covered(label: Label, wrapped: WrappedKey, ciphertext: bytes, digest: str) 
     }
 
 
+def _attribute(item: Item, name: str) -> AttributeValue | None:
+    value = item.get(name)
+    if value is not None and not is_map(value):
+        raise FormatError(f"its {name} is not an attribute's value")
+    return value
+
+
 def _text(item: Item, attribute: str) -> str | None:
-    value = item.get(attribute)
+    value = _attribute(item, attribute)
     if value is None:
         return None
     found = value.get("S")
