@@ -44,7 +44,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "dynastash/stash/": _STASH,
     "dynastash/stores/sqlite.py": ["tests/unit/test_sqlite.py", "tests/contract/test_sqlite.py"],
     "dynastash/stores/dynamodb.py": ["tests/unit/test_dynamodb*.py"],
-    "dynastash/transfer/formats/": ["tests/property/test_formats.py"],
+    "dynastash/transfer/formats/": ["tests/unit/test_transfer_formats.py", "tests/property/test_formats.py"],
     "dynastash/transfer/": ["tests/unit/test_transfer_*.py"],
     "dynastash/crypto/": ["tests/unit/test_crypto_*.py", "tests/vectors"],
 }
