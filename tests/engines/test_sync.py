@@ -500,3 +500,37 @@ def test_whoever_may_not_look_is_told_which_policy_it_takes(
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", refuse)
     done = sync(cli, service)
     assert done.code == exits.DENIED and f"`dynastash policy --copies-to {service.place}` prints" in done.err
+
+
+@pytest.mark.parametrize("kind", ["ssm", "secretsmanager"])
+@pytest.mark.parametrize("times", [2, 100])
+def test_a_service_that_throttles_is_asked_again_and_given_up_one_by_one(
+    ministack: Engine, kind: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service's own answer, twice: done at the third attempt. Always: listed, and the others are done."""
+    from botocore.awsrequest import AWSResponse
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    service = Service(ministack, kind)
+    target = service.target()
+    throttled: list[str] = []
+
+    class Raw:
+        def stream(self, *_: Any, **__: Any) -> Any:
+            yield b'{"__type": "ThrottlingException", "message": "Rate exceeded"}'
+
+    def throttle(request: Any, **_: Any) -> AWSResponse | None:
+        if service.name("b").encode() not in request.body or len(throttled) >= times:
+            return None
+        throttled.append(request.url)
+        return AWSResponse(request.url, 400, {}, Raw())
+
+    operation = "PutParameter" if kind == "ssm" else "CreateSecret"
+    service.clients.get(kind).meta.events.register(f"before-send.{kind}.{operation}", throttle)
+    results = verify(target, list(apply(target, plan(target, [out(key, b"made-up") for key in "abc"]))))
+    errors = {done.step.key: done.error for done in results}
+    assert errors["a"] is None and errors["c"] is None
+    if times == 2:
+        assert errors["b"] is None and len(throttled) == 2 and service.keys() == ["a", "b", "c"]
+    else:
+        assert str(errors["b"]) == f"{kind} asks for patience: Rate exceeded" and service.keys() == ["a", "c"]
