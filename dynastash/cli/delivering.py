@@ -50,8 +50,6 @@ def deliver(
     ``notes`` are for people, where anything is to change; ``data`` is what the report for programs has besides. What
     was left out is for :func:`left_out` to say.
     """
-    from dynastash.transfer import outgoing
-
     source = settings.environment().name
     described = f"{target.description}, from {source}"
     shows = settings.output == "table"
@@ -65,15 +63,29 @@ def deliver(
     if planned.changes and not dry_run:
         if planned.takes_away:
             agree(_question(planned), yes=yes)
-        with progress(outgoing.apply(target, planned), "writing") as doing:
-            results = list(doing)
-        results = outgoing.verify(target, results)
-        say(f"{described}: {_told(results)}")
+        results = _carried_out(target, planned, described)
     elif dry_run or not planned.changes:
         say("nothing was changed")
     if not shows:
         emit({**_data(source, place, planned, results), **(data or {})}, settings.output)
     return results
+
+
+def _carried_out(target: Target, planned: Plan, described: str) -> Sequence[Done]:
+    """What became of each change. Whatever ends it half-way, what was done until then is said."""
+    from dynastash.transfer import outgoing
+
+    results: list[Done] = []
+    try:
+        with progress(outgoing.apply(target, planned), "writing") as doing:
+            for each in doing:
+                results.append(each)
+        found = outgoing.verify(target, results)
+    except (KeyboardInterrupt, DynastashError):
+        say(f"{described}: {_told(results)} until now, at least; the same command goes on")
+        raise
+    say(f"{described}: {_told(found)}; compared with what is there now")
+    return found
 
 
 def _show_plan(planned: Plan) -> None:
@@ -112,7 +124,7 @@ def _told(results: Sequence[Done]) -> str:
     done = [str(each.step.action) for each in results if each.error is None]
     parts = [f"{_DONE[action]} {done.count(action)}" for action in dict.fromkeys(done)]
     failed = len(results) - len(done)
-    return ", ".join([*parts, *([f"{failed} failed"] if failed else [])]) + "; compared with what is there now"
+    return ", ".join([*parts, *([f"{failed} failed"] if failed else [])]) or "nothing done"
 
 
 def _data(environment: str, place: Place, planned: Plan, results: Sequence[Done]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 from dynastash.aws.base import AwsSettings
 from dynastash.aws.clients import Clients
 from dynastash.cli import exits
+from dynastash.errors import ServiceUnavailableError
 from dynastash.models import Plaintext
 from dynastash.places import Outgoing
 from dynastash.transfer.outgoing import apply, plan, verify
@@ -452,6 +453,36 @@ def test_interrupted_at_any_write_the_next_run_ends_the_same(service: Service, m
         assert all(each.error is None for each in verify(target, list(apply(target, planned))))
         assert not plan(target, changed).changes
     assert service.keys() == list("abcd") and service.get("d") == "made-up d!!!"
+
+
+def test_what_was_done_is_said_whatever_ends_it(ministack: Engine, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C at the third write, and a service that is out of reach when the rest is read back."""
+    ssm = Service(ministack, "ssm")
+    for name in "abc":
+        cli.ok("put", f"app1/{name}", given=b"made-up")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.endpoint_url)
+    monkeypatch.setattr("dynastash.transfer.outgoing.parallel.streamed", lambda call, each, limit: map(call, each))
+    write, held = ParameterTarget.write, ParameterTarget.held
+
+    def interrupted(self: Any, outgoing: Outgoing, there: Any) -> None:
+        if outgoing.key == "c":
+            raise KeyboardInterrupt
+        write(self, outgoing, there)
+
+    def gone(self: Any, keys: Any) -> Any:
+        if len(ssm.keys()) == 3:
+            raise ServiceUnavailableError("ssm cannot be reached", hint="check the network")
+        return held(self, keys)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ParameterTarget, "write", interrupted)
+        done = sync(cli, ssm)
+    assert done.code == exits.INTERRUPTED and "created 2 until now, at least" in done.err
+    with monkeypatch.context() as patch:
+        patch.setattr(ParameterTarget, "held", gone)
+        done = sync(cli, ssm)
+    assert done.code == exits.UNAVAILABLE and "created 1 until now, at least" in done.err
+    assert ssm.keys() == ["a", "b", "c"] and "3 the same" in sync(cli, ssm).err
 
 
 @pytest.mark.parametrize("kind", ["ssm", "secretsmanager"])
