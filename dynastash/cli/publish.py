@@ -134,7 +134,7 @@ def _carry_out(
 
 def _watch(settings: Settings, named: Place, keeper: Keeper, interval: float) -> None:
     """Look every ``interval`` seconds, until Ctrl-C. A failure is told once, and tried again."""
-    say(f"watching: every {interval:g} seconds, until Ctrl-C")
+    say(f"watching every {interval:g} s, until Ctrl-C")
     failing = False
     try:
         while True:

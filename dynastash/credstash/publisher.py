@@ -75,7 +75,7 @@ class CredstashTarget:
         self._seen.update({key: item for key, item in latest.items() if item is not None})
         there = [(key, item) for key in wanted if (item := latest.get(key)) is not None]
         opened = Opener(self._keys, self._contexts).open_many(item for _, item in there)
-        found = {key: self._held(key, item, result) for (key, item), result in zip(there, opened, strict=True)}
+        found = {key: self._held(key, result) for (key, _), result in zip(there, opened, strict=True)}
         for key, item in latest.items():
             marks = None if item is None else marks_of(item)
             if key not in found and marks is not None and marks.environment == self._environment:
@@ -102,11 +102,12 @@ class CredstashTarget:
         """Delete every version; :class:`ConflictError` where others wrote some, which would be served again."""
         self._unchanged(held.key)
         items = list(self._table.versions(held.key, whole=True))
-        theirs = [item for item in items if (marks_of(item) or Marks()).environment != self._environment]
+        opened = zip(items, Opener(self._keys, self._contexts).open_many(items), strict=True)
+        theirs = [item for item, result in opened if not self._held(held.key, result).owned]
         if theirs:
             raise ConflictError(
-                f"{held.key} stays in {self.description}: {len(theirs)} of its versions are others', and credstash "
-                "would serve the last of these again",
+                f"{held.key} stays in {self.description}: {len(theirs)} of its versions cannot be shown to be ours, "
+                "and credstash would serve the last of these again",
                 hint=f"delete all of them with `credstash delete {held.key}`, once nobody reads it",
             )
         for item in items:
@@ -121,7 +122,7 @@ class CredstashTarget:
                 found[label.name] = item
         return found
 
-    def _held(self, key: str, item: Item, result: Opened | DynastashError) -> Held:
+    def _held(self, key: str, result: Opened | DynastashError) -> Held:
         if isinstance(result, DynastashError):
             return Held(key, owned=False, problem=f"what is there does not open: {result}")
         marks = result.marks

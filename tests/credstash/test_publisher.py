@@ -117,7 +117,7 @@ def test_old_versions_of_others_would_be_served_again(old: OldTable) -> None:
     publish(old, out("a", 2, b"theirs"))
     publish(old, out("a", 3))
     failed = errors(publish(old))
-    assert failed["a"].startswith(f"a stays in credstash table {old.name} in eu-west-1: 1 of its versions are others'")
+    assert failed["a"].startswith(f"a stays in credstash table {old.name} in eu-west-1: 1 of its versions cannot be")
     assert labels(old, "a") == [padded(1), padded(2), padded(3)]
 
 
@@ -150,6 +150,20 @@ def test_what_was_tampered_with_is_a_conflict(old: OldTable) -> None:
     old.add("c", padded(1), b"x", {"env": "prod"})
     (step,) = (step for step in plan(target(old), [out("c", 1)], remove=False).steps if step.key == "c")
     assert step.action == "conflict"
+
+
+def test_what_is_not_proved_to_be_ours(old: OldTable) -> None:
+    """Another environment's, and an item that was robbed of its binding: neither is replaced, nor removed."""
+    other = target(old, "dev")
+    list(apply(other, plan(other, [out("a", 1)])))
+    publish(old, out("b", 1), remove=False)
+    b = old.items()[1]
+    robbed = {name: value for name, value in b[MARKS]["M"].items() if name != "mac"}
+    old.put({**b, MARKS: {"M": robbed}})
+    before = old.items()
+    assert actions(plan(target(old), [out("a", 1, b"new"), out("b", 1, b"new")])) == {"a": "conflict", "b": "conflict"}
+    assert errors(publish(old)).keys() == {"b"}
+    assert old.items() == before
 
 
 def test_what_changes_meanwhile_is_left_alone(old: OldTable) -> None:

@@ -292,3 +292,28 @@ def test_another_table(ministack: Engine, ask: Callable[[CredentialStore], objec
     with pytest.raises(DynastashError) as caught:
         ask(CredentialStore(Table(transport, other), keys))
     assert "is none: its keys are not name and version" in str(caught.value)
+
+
+def test_what_somebody_else_has_changed_is_not_replaced_or_removed(old: OldTable, wire: CountingTransport) -> None:
+    """The condition is the sealed part as it was read; a lost answer to our own change is recognized."""
+    table, store = old.table, old.store()
+    old.add("a", padded(1), b"one")
+    before = table.latest("a")
+    assert before is not None
+    old.add("a", padded(1), b"theirs")
+    for change in (lambda: table.replace(before, before), lambda: table.remove(before)):
+        with pytest.raises(ConflictError, match="somebody else has changed it"):
+            change()
+    assert value_of(store.get("a")) == b"theirs"
+    now = table.latest("a")
+    assert now is not None
+    new = {**now, "contents": {"S": ""}}
+    wire.fail(Operation.PUT_ITEM, 1, Fault(lost(Operation.PUT_ITEM), after=True))
+    table.replace(now, new)
+    wire.fail(Operation.DELETE_ITEM, 1, Fault(lost(Operation.DELETE_ITEM), after=True))
+    table.remove(new)
+    assert old.items() == []
+    foreign = {"name": {"S": "f"}, "version": {"S": "1"}}
+    old.put(foreign)
+    table.remove(foreign)
+    assert old.items() == []

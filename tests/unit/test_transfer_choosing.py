@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dynastash.errors import InvalidArgumentError, InvalidReferenceError, SecretNotFoundError
+from dynastash.frozen import replace
 from dynastash.models import from_ms
 from dynastash.transfer.choosing import Chosen, Selection, choose, flat
 from tests.property.strategies import names
@@ -125,3 +127,34 @@ def test_either_every_secret_has_a_key_of_its_own_or_the_collision_is_named(foun
         taken[key] = name
     assert len(taken) == len(found)
     assert all(key == key.lower() and "/" not in key for key in taken) or not flattened
+
+
+def test_a_tag_gives_a_key_of_its_own(world: World) -> None:
+    put(world, "app1/a")
+    world.stash.put("app1/b", "x", tags={"old": "b of old"})
+    tagged = Selection(("app1/",), key_tag="old")
+    assert keys(choose(world.stash, tagged)) == {"a": "app1/a", "b of old": "app1/b"}
+    assert keys(choose(world.stash, Selection(("app1/",)))) == {"a": "app1/a", "b": "app1/b"}
+
+
+def test_a_key_that_the_secret_itself_does_not_have(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listed heads are anybody's: what they say of a key must be what the opened secret says."""
+    put(world, "app1/a")
+    world.stash.put("app1/b", "x", tags={"old": "b"})
+    listed = world.stash.list
+
+    def tampered(prefix: str = "") -> list[Any]:
+        return [replace(info, tags={"old": f"{info.name} of admin"}) for info in listed(prefix)]
+
+    monkeypatch.setattr(world.stash, "list", tampered)
+    chosen = choose(world.stash, Selection(("app1/",), key_tag="old"))
+    assert keys(chosen) == {}
+    assert dict(chosen.unreadable) == {
+        f"app1/{one} of admin": f"the tag old of app1/{one} is another than its head was listed with" for one in "ab"
+    }
+
+
+def test_only_some_of_what_was_asked_for(world: World) -> None:
+    put(world, "app1/a", "app1/b", "c")
+    asked = Selection(("app1/",), (("key", "c"), ("other", "app1/a")), only=frozenset({"app1/a"}))
+    assert keys(choose(world.stash, asked)) == {"a": "app1/a", "other": "app1/a"}
