@@ -17,16 +17,26 @@ from tests.engines.engine import Engine
 from tests.engines.transports import CountingTransport
 
 
+@pytest.fixture(params=["ministack", "moto", "direct"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each in turn, and ministack without the SDK."""
+    if request.param == "direct":
+        found: Engine = request.getfixturevalue("ministack").direct
+    else:
+        found = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture
-def wire(ministack: Engine) -> CountingTransport:
+def wire(engine: Engine) -> CountingTransport:
     """Counts."""
-    return CountingTransport(ministack.transport)
+    return CountingTransport(engine.transport)
 
 
 @pytest.fixture
-def old(ministack: Engine, wire: CountingTransport) -> OldTable:
+def old(engine: Engine, wire: CountingTransport) -> OldTable:
     """An empty table."""
-    return OldTable(ministack, wire)
+    return OldTable(engine, wire)
 
 
 def values(history: History) -> dict[str, bytes | str]:
