@@ -739,7 +739,10 @@ class Losing(Between):
     "call",
     [
         lambda stash: stash.put("n", "x", recreate=True),
+        lambda stash: stash.delete("n"),
         lambda stash: stash.destroy("n"),
+        lambda stash: stash.destroy("n", [1]),
+        lambda stash: stash.prune("n", keep=1),
         lambda stash: stash.advance("n", 7),
         lambda stash: list(stash.rewrap("n")),
     ],
