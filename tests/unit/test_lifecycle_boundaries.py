@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from dynastash.stash.verify import Problem
 from dynastash.stores.base import Change, RecordKey, Store
 from tests.unit.stash_kit import HEAD, Between, World, v
 from tests.unit.test_lifecycle import Killed, Mortal, Sized
+from tests.unit.test_stash_basics import forge_newest
 
 NAME = "app/db"
 
@@ -163,6 +164,9 @@ def test_one_transaction_takes_so_many_bytes(world: World, monkeypatch: pytest.M
         items = [world.item(NAME, v(number)) for number in range(1, 7)]
         lengths = [len(batch) for batch in batches.batches(items, 100)]  # type: ignore[arg-type]
         assert (lengths[0], sum(lengths)) == (found, 6)
+    world.drop(NAME, v(2))  # what is not there has no size
+    monkeypatch.setattr(batches, "MAX_BYTES", sizes[0] + sizes[2])
+    assert list(lifecycle._first(NAME, range(1, 7))) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("number", [2, 6])
@@ -185,3 +189,41 @@ def test_what_a_tombstone_says(world: World, number: int, damage: dict[str, Any]
         expected["created_at"] = {"N": str(now)}
         expected["created_by"] = {"S": "unknown: the record was damaged"}
     assert made == expected
+
+
+def test_versions_are_destroyed_in_as_many_transactions_as_it_takes(world: World) -> None:
+    """All of them, and what comes back is the head as it is then."""
+    store = Sized(world.store, 3)
+    head = world.fresh(store)._lifecycle.destroy_versions(NAME, [1, 2, 3, 4, 5], if_version=None)
+    assert head.destroyed == {1, 2, 3, 4, 5}
+    assert replace(decode_head(world.item(NAME, HEAD)), seal=None) == head  # type: ignore[arg-type]
+    head = world.fresh(store)._lifecycle.destroy(NAME, if_version=None, overdue=False)
+    assert decode_head(world.item(NAME, HEAD)) == head  # type: ignore[arg-type]
+
+
+def test_a_destruction_returns_its_head_after_several_transactions(world: World) -> None:
+    """The last one's."""
+    head = world.fresh(Sized(world.store, 3))._lifecycle.destroy(NAME, if_version=None, overdue=False)
+    assert decode_head(world.item(NAME, HEAD)) == head  # type: ignore[arg-type]
+
+
+def test_what_is_recreated_before_the_erasure_goes_on_is_left_alone(world: World) -> None:
+    """And what is told is the destruction's own head, not what somebody has made of the secret since."""
+    world.stash.destroy(NAME)
+
+    class Recreated(Between):
+        def history(self, name: str) -> Iterator[Item]:
+            world.fresh().put(NAME, "again", recreate=True)
+            return super().history(name)
+
+    head = world.fresh(Recreated(world.store))._lifecycle.finish(NAME)
+    assert head is not None
+    assert head.state is State.DESTROYED
+    assert world.fresh().get(NAME).text == "again"
+
+
+def test_a_head_has_room_for_512_deleted_versions(world: World) -> None:
+    """The last one fits."""
+    forge_newest(world, "m", 600, pruned_below=1, disabled=frozenset(range(1, 512)))
+    world.stash.delete("m", 512)
+    assert decode_head(world.item("m", HEAD)).disabled == set(range(1, 513))  # type: ignore[arg-type]

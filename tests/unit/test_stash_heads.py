@@ -283,14 +283,15 @@ def test_a_tombstone_is_not_buried_again(world: World) -> None:
     assert [world.item("n", v(number)) for number in (1, 5)] == before
 
 
-def test_a_ruined_newest_version_is_buried_by_its_name(world: World) -> None:
-    """Nothing of its record is believed."""
+@pytest.mark.parametrize(("number", "versions"), [(1, [1]), (1, None), (5, None)])
+def test_a_ruined_version_is_buried_by_its_name(world: World, number: int, versions: list[int] | None) -> None:
+    """Nothing of its record is believed; alone, with its secret, and as the newest."""
     stopped(world.stash)
     world.stash.abort("n")
-    world.edit("n", v(5), id=None)
-    world.fresh().destroy("n")
-    tombstone = records.decode_metadata(world.item("n", v(5)))  # type: ignore[arg-type]
-    assert (tombstone.name, tombstone.number) == ("n", 5)
+    world.edit("n", v(number), id=None)
+    world.fresh().destroy("n", versions)
+    tombstone = records.decode_metadata(world.item("n", v(number)))  # type: ignore[arg-type]
+    assert (tombstone.name, tombstone.number) == ("n", number)
     assert tombstone.created_by == "unknown: the record was damaged"
 
 
