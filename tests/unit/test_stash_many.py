@@ -175,6 +175,8 @@ class TestReads:
             assert isinstance(opened, Opened)
             assert opened.snapshot.items == {}
             assert opened.sealed_under.record is opened.record is opened.sealing
+        alone = world.fresh()._reader.current("app")
+        assert alone.sealed_under.record is alone.record is alone.sealing
 
 
 class TestGettingReady:
