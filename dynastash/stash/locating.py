@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 
 from dynastash.crypto import records
 from dynastash.errors import DynastashError, IntegrityError
-from dynastash.frozen import replace
 from dynastash.models import Head, Item, Version
 from dynastash.references import Reference
 from dynastash.stash import views
@@ -72,7 +71,7 @@ def _located(
         reader.permit(head, metadata)
         return views.version(metadata, head)
     except DynastashError as error:
-        return advised(replace(reference, field=None), error)
+        return advised(reference, error)
 
 
 def _version(head: Head, number: int) -> RecordKey:

@@ -82,6 +82,17 @@ def test_nothing_is_asked_for_nothing(world: World) -> None:
         world.stash.locate("a")
 
 
+def test_no_version_is_looked_for_where_there_is_no_secret(world: World) -> None:
+    """One read; and a name that ends like a version is told of, whatever field was asked for."""
+    store = CountingStore(world.store)
+    found = world.fresh(store).locate(["m@2#x", "none"])
+    assert store.calls == ["fetch"]
+    assert [error.hint for error in found.values() if isinstance(error, DynastashError)] == [
+        "a secret of the name m@2 is written m@2@current",
+        "`dynastash list` shows the names; is it another environment's?",
+    ]
+
+
 def test_records_that_do_not_fit_are_told(world: World) -> None:
     """A version that is gone, a head of another secret, a state earlier than one that was seen."""
 
