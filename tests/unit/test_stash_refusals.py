@@ -162,6 +162,13 @@ REFUSALS: dict[str, tuple[Do, Callable[[Stash], object], type[DynastashError], s
         "n has no version 4",
         "the newest is version 3",
     ),
+    "get, missing version": (
+        lambda world: world.drop("n", v(1)),
+        lambda stash: stash.get("n", version=1),
+        IntegrityError,
+        "the records of n do not fit together: one is missing, or the head was changed",
+        APART,
+    ),
     "get, destroyed version": (
         lambda world: world.stash.destroy("n", [1]),
         lambda stash: stash.get("n", version=1),
@@ -219,6 +226,21 @@ REFUSALS: dict[str, tuple[Do, Callable[[Stash], object], type[DynastashError], s
         "5 of 6 secrets could not be had: a: version 1 of a expired on 2026-01-01 00:00 UTC; "
         "b: version 1 of b expired on 2026-01-01 00:00 UTC; c: version 1 of c expired on 2026-01-01 00:00 UTC; "
         "and 2 more",
+        "nothing was returned; mend or leave out what failed",
+    ),
+    "many, three": (
+        nothing,
+        lambda stash: stash.get_many(["n", "a", "b", "c"]),
+        PartialError,
+        "3 of 4 secrets could not be had: a: there is no secret a; b: there is no secret b; c: there is no secret c",
+        "nothing was returned; mend or leave out what failed",
+    ),
+    "many, four": (
+        nothing,
+        lambda stash: stash.get_many(["a", "b", "c", "d"]),
+        PartialError,
+        "4 of 4 secrets could not be had: a: there is no secret a; b: there is no secret b; c: there is no secret c; "
+        "and 1 more",
         "nothing was returned; mend or leave out what failed",
     ),
     "many, neither names nor a prefix": (
