@@ -164,6 +164,9 @@ def test_one_transaction_takes_so_many_bytes(world: World, monkeypatch: pytest.M
         items = [world.item(NAME, v(number)) for number in range(1, 7)]
         lengths = [len(batch) for batch in batches.batches(items, 100)]  # type: ignore[arg-type]
         assert (lengths[0], sum(lengths)) == (found, 6)
+    assert len(set(sizes)) == 1
+    monkeypatch.setattr(batches, "MAX_BYTES", sum(sizes[:3]))
+    assert [len(batch) for batch in batches.batches(items, 100)] == [3, 3]  # type: ignore[arg-type]
     world.drop(NAME, v(2))  # what is not there has no size
     monkeypatch.setattr(batches, "MAX_BYTES", sizes[0] + sizes[2])
     assert list(lifecycle._first(NAME, range(1, 7))) == [1, 2, 3]
