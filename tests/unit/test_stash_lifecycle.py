@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -11,15 +12,19 @@ import pytest
 from dynastash.crypto import records
 from dynastash.errors import (
     ConflictError,
+    DynastashError,
+    FormatError,
     IntegrityError,
     InvalidArgumentError,
+    KeyUnavailableError,
     SecretDeletedError,
     SecretDestroyedError,
     SecretNotFoundError,
+    StoreUnavailableError,
     VersionNotFoundError,
 )
 from dynastash.generate import Password
-from dynastash.models import Head, Item, State, WrappedKey, from_ms
+from dynastash.models import Context, Head, Item, State, WrappedKey, from_ms
 from dynastash.stores.base import Change, RecordKey
 from tests.unit.stash_kit import HEAD, Between, CountingKeys, World, v
 
@@ -383,6 +388,60 @@ class TestRewrap:
             }
             assert world.fresh().get("n", version=number).text == f"value {number}"
         assert world.stash.history("n")[0].rewrapped_at == from_ms(world.clock.now())
+
+    def test_many_secrets_come_in_order_each_with_what_became_of_it(self, world: World) -> None:
+        """A damaged one with what could be done and its error, and none of the others the worse for it."""
+        for name in ("a", "b"):
+            world.stash.put(name, "x")
+        world.edit("n", v(2), mac=None)
+        for concurrency in (1, 4):
+            stash = world.fresh(keys=CountingKeys(world.keys, concurrency))
+            found = list(stash.rewrap_many(["b", "n", "m", "a"]))
+            assert [(one.name, [(each.name, each.number) for each in one.versions]) for one in found] == [
+                ("b", [("b", 1)]), ("n", [("n", number) for number in (1, 3, 4, 5)]), ("m", []), ("a", [("a", 1)]),
+            ]  # fmt: skip
+            assert [type(one.error) for one in found] == [type(None), FormatError, SecretNotFoundError, type(None)]
+
+    @pytest.mark.parametrize("error", [StoreUnavailableError("busy"), KeyUnavailableError("gone")])
+    def test_of_many_secrets_what_would_fail_for_all_is_raised(self, world: World, error: DynastashError) -> None:
+        """The next secret would fare no better."""
+
+        class Failing(Between):
+            def replace_key(self, item: Item, wrapped: WrappedKey, at: int) -> None:
+                raise error
+
+        with pytest.raises(type(error)):
+            list(world.fresh(Failing(world.store)).rewrap_many(["n"]))
+
+    @pytest.mark.parametrize(("concurrency", "most"), [(1, 1), (3, 3)])
+    def test_of_many_secrets_as_many_are_under_way_as_the_keys_can_take(
+        self, world: World, concurrency: int, most: int
+    ) -> None:
+        """Each of them one version after the other."""
+        names = [f"many/{number}" for number in range(4)]
+        for name in names:
+            for _ in range(3):
+                world.stash.put(name, "x")
+        met = threading.Barrier(most)
+        under_way: list[str] = []
+        together: list[tuple[str, ...]] = []
+        lock = threading.Lock()
+
+        class Watched(CountingKeys):
+            def rewrap(self, wrapped: WrappedKey, context: Context) -> WrappedKey:
+                with lock:
+                    under_way.append(context.name)
+                    together.append(tuple(under_way))
+                if context.version == 1 and context.name != names[-1]:
+                    met.wait(30)  # all three, or BrokenBarrierError
+                done = super().rewrap(wrapped, context)
+                with lock:
+                    under_way.remove(context.name)
+                return done
+
+        found = list(world.fresh(keys=Watched(world.keys, concurrency)).rewrap_many(names))
+        assert [len(one.versions) for one in found] == [3] * 4
+        assert all(len(set(each)) == len(each) <= most for each in together)
 
     def test_what_somebody_else_changes_is_read_again(self, world: World) -> None:
         """Their rewrap counts, and ours after it; a version destroyed meanwhile is passed over."""

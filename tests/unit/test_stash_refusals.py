@@ -607,6 +607,21 @@ REFUSALS: dict[str, tuple[Do, Callable[[Stash], object], type[DynastashError], s
         "n is at version 3, and version 2 was expected",
         "look at `dynastash history n` and decide",
     ),
+    "rotate, a malformed policy": (
+        lambda world: forge_newest(world, "m", 5, rotation={"policy": {"S": "x"}}),
+        lambda stash: stash.rotate("m"),
+        FormatError,
+        "the rotation policy of m is malformed",
+        "give the policy anew when rotating",
+    ),
+    "rotate, a step that fails without advice": (
+        nothing,
+        lambda stash: stash.rotate("n", Stopping(POLICY)),
+        RotationError,
+        "stopped",
+        "version 3 is still current; mend it and run `dynastash rotate n --resume -- PROGRAM`, or give up with "
+        "`--abort`",
+    ),
     "rotate, without a policy": (
         nothing,
         lambda stash: stash.rotate("n"),
