@@ -569,6 +569,10 @@ def test_messages_name_the_attribute_and_show_no_content() -> None:
     assert "hush" not in str(caught.value)
 
 
+class Blob(bytes):
+    """Bytes all the same."""
+
+
 # Readers are made in the tests: what is made when a module is imported is made before any mutant is there.
 TEXT, UNBOUNDED, WHOLE, LARGE = partial(limits.text, 4, 1), limits.text, partial(limits.whole, 1, 12), 10**19 - 1
 
@@ -606,7 +610,11 @@ def test_what_nearly_all_attributes_are_is_seen_at_a_glance(
     [
         (TEXT, {"S": "éé"}, "éé"),
         (UNBOUNDED, {"S": "x" * 5000}, "x" * 5000),
+        (partial(limits.text, 4, 2), {"S": "é"}, "é"),
         (partial(limits.whole, 0, 12), {"N": "0"}, 0),
+        (partial(limits.whole, 0, 0), {"N": "0"}, 0),
+        (partial(limits.blob, 2, 3), {"B": Blob(b"12")}, b"12"),
+        (partial(limits.blob, 2, 3), {"B": Blob(b"123")}, b"123"),
         (partial(limits.blob, 2, 3), {"B": bytearray(b"12")}, None),
         (TEXT, {"S": ""}, None),
         (TEXT, {"S": "names"}, None),
@@ -673,6 +681,7 @@ def test_what_is_not_goes_the_long_way(
         (lambda: limits._pairs({}), "the map is empty, malformed or too large"),
         (lambda: limits._pairs(text_map(limits.MAX_PAIRS + 1)["M"]), "the map is empty, malformed or too large"),
         (lambda: limits._pairs({"k": {"S": "x" * limits.MAX_PAIRS_BYTES}}), "the map is too large"),
+        (lambda: limits._pairs({"k": {"S": "x" * (limits.MAX_PAIRS_BYTES + 1)}}), "the text is too long or too short"),
         (lambda: limits._pairs({"k" * limits.MAX_PAIRS_BYTES: {"S": "x"}}), "the map is too large"),
         (lambda: limits._context({limits.RESERVED: {"S": "x"}}), "the context has a reserved key"),
         (lambda: limits._rotation([]), "the map is empty, malformed or too large"),

@@ -423,25 +423,18 @@ class TestRewrap:
             for _ in range(3):
                 world.stash.put(name, "x")
         met = threading.Barrier(most)
-        under_way: list[str] = []
-        together: list[tuple[str, ...]] = []
-        lock = threading.Lock()
+        threads: dict[str, set[int]] = {name: set() for name in names}
 
         class Watched(CountingKeys):
             def rewrap(self, wrapped: WrappedKey, context: Context) -> WrappedKey:
-                with lock:
-                    under_way.append(context.name)
-                    together.append(tuple(under_way))
+                threads[context.name].add(threading.get_ident())
                 if context.version == 1 and context.name != names[-1]:
                     met.wait(30)  # all three, or BrokenBarrierError
-                done = super().rewrap(wrapped, context)
-                with lock:
-                    under_way.remove(context.name)
-                return done
+                return super().rewrap(wrapped, context)
 
         found = list(world.fresh(keys=Watched(world.keys, concurrency)).rewrap_many(names))
         assert [len(one.versions) for one in found] == [3] * 4
-        assert all(len(set(each)) == len(each) <= most for each in together)
+        assert [len(each) for each in threads.values()] == [1] * 4
 
     def test_what_somebody_else_changes_is_read_again(self, world: World) -> None:
         """Their rewrap counts, and ours after it; a version destroyed meanwhile is passed over."""

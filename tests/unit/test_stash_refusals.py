@@ -28,7 +28,7 @@ from dynastash.errors import (
     VersionNotFoundError,
 )
 from dynastash.generate import RandomBytes
-from dynastash.models import Head, Item, Stage, State, WrappedKey, from_ms
+from dynastash.models import Head, Item, Plaintext, Stage, State, WrappedKey, from_ms
 from dynastash.stash import reader
 from dynastash.stash.api import Stash
 from dynastash.stash.rotation import GenerateRotator, Rotation
@@ -60,6 +60,13 @@ class Stopping(GenerateRotator):
 
     def set(self, rotation: Rotation) -> None:
         raise RotationError("stopped", step="set")
+
+
+class Refusing(GenerateRotator):
+    """Makes no value."""
+
+    def create(self, rotation: Rotation) -> Plaintext:
+        raise RotationError("no", step="create")
 
 
 def stop(world: World, **options: Any) -> None:
@@ -621,6 +628,13 @@ REFUSALS: dict[str, tuple[Do, Callable[[Stash], object], type[DynastashError], s
         "stopped",
         "version 3 is still current; mend it and run `dynastash rotate n --resume -- PROGRAM`, or give up with "
         "`--abort`",
+    ),
+    "rotate, a value that cannot be made": (
+        nothing,
+        lambda stash: stash.rotate("n", Refusing(POLICY)),
+        RotationError,
+        "no",
+        "nothing was written; version 3 is current",
     ),
     "rotate, without a policy": (
         nothing,
