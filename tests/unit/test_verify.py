@@ -80,7 +80,16 @@ def test_every_live_version_is_opened_once_and_nothing_more(world: World) -> Non
     assert keys.calls == ["unwrap"] * 4
     assert store.calls == []  # the scan aside
     list(stash.verify(structure_only=True))
-    assert len(keys.calls) == 4
+    assert (len(keys.calls), store.calls) == (4, [])
+
+
+@pytest.mark.parametrize("structure_only", [False, True])
+def test_what_is_wrong_at_rest_is_looked_at_twice(world: World, structure_only: bool) -> None:
+    """Once more by its name, between two looks at its head, which has not changed."""
+    world.drop(NAME, v(2))
+    store = CountingStore(world.store)
+    assert len(found(world.fresh(store), structure_only=structure_only)) == 1
+    assert store.calls == ["fetch", "history", "fetch", "fetch"]
 
 
 def edit(record: str, **attributes: object) -> Callable[[World], object]:
@@ -559,6 +568,41 @@ def test_with_calls_in_flight(world: World) -> None:
         ("many/07", 1, "mismatch"),
         ("many/07", None, "forged"),
     ]
+
+
+def test_a_few_secrets_are_checked_at_a_time(world: World) -> None:
+    """Whoever stops asking has not paid for the rest."""
+    for number in range(40):
+        world.stash.put(f"many/{number:02d}", "x")
+    drawn: list[Item] = []
+
+    class Drawn(Between):
+        def scan(self) -> Iterator[Item]:
+            for item in super().scan():
+                drawn.append(item)
+                yield item
+
+    results = world.fresh(Drawn(world.store)).verify("many/")
+    assert next(results).name == "many/00"
+    assert len({str(item["name"]["S"]) for item in drawn if str(item["name"]["S"]).startswith("many/")}) == 33
+    assert len(list(results)) == 39
+
+
+def test_what_a_scan_misses_is_read_without_the_key_too(world: World) -> None:
+    """Written behind the scan, and seen before: by its name, and as it was asked for."""
+
+    class Missing(Between):
+        def scan(self) -> Iterator[Item]:
+            return (item for item in super().scan() if item["name"] != {"S": "other"})
+
+    keys = CountingKeys(world.keys)
+    stash = world.fresh(Missing(world.store), keys)
+    stash.get("other")
+    keys.calls.clear()
+    assert list(stash.verify("other", structure_only=True)) == [Verified("other", 1, 0, ())]
+    assert keys.calls == []
+    assert list(stash.verify("other")) == [Verified("other", 1, 0, ())]
+    assert keys.calls == ["unwrap"]
 
 
 def test_a_finding_shows_no_value(world: World) -> None:
