@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynastash.errors import ConflictError, RotationError, StoreUnavailableError, TransferError
+from dynastash.errors import ConflictError, KeyUnreachableError, RotationError, StoreUnavailableError, TransferError
 from dynastash.frozen import replace
 from dynastash.generate import RandomBytes
-from dynastash.models import MAX_VALUE, State
+from dynastash.models import MAX_VALUE, Item, State
 from dynastash.places import History
 from dynastash.stash.api import Stash
 from dynastash.stash.rotation import GenerateRotator, Rotation
-from dynastash.stores.base import Change
+from dynastash.stores.base import Change, RecordKey
 from dynastash.transfer.environment import EnvironmentSource
 from dynastash.transfer.naming import Names
 from dynastash.transfer.planning import Existing, Order, Rules
@@ -337,6 +338,27 @@ def test_after_a_failure_that_concerns_all_nothing_else_is_begun(world: World) -
     assert [each.compared for each in done] == [1, 0, 0]
     again = moved(source, world.fresh())
     assert [(each.written, each.compared) for each in again] == [((), 1), ((2, 3), 3), ((1,), 1)]
+
+
+def test_a_source_that_fails_half_way_leaves_nothing(stash: Stash) -> None:
+    def source() -> Iterator[History]:
+        yield history("a", "1")
+        raise KeyUnreachableError("KMS asks for patience")
+
+    with pytest.raises(KeyUnreachableError):
+        moved(source(), stash)
+    assert held(stash) == {}
+
+
+def test_a_target_that_cannot_be_read_is_raised_and_no_conflict(world: World) -> None:
+    world.stash.put("a", "1")
+
+    class Away(Between):
+        def fetch(self, wanted: Collection[RecordKey]) -> Mapping[RecordKey, Item]:
+            raise StoreUnavailableError("it is away")
+
+    with pytest.raises(StoreUnavailableError):
+        planned([history("a", "1")], world.fresh(store=Away(world.store)))
 
 
 def test_a_value_that_reads_back_differently_is_an_error(world: World) -> None:
