@@ -12,6 +12,7 @@ from dynastash.models import Secret, State
 from dynastash.places import Outgoing
 from dynastash.references import Reference, parse
 from dynastash.transfer.opening import open_all
+from dynastash.transfer.outgoing import Withheld
 
 if TYPE_CHECKING:
     from dynastash.stash.api import Stash
@@ -33,10 +34,10 @@ class Selection(Frozen):
 
 
 class Chosen(Frozen):
-    """What leaves, and what was asked for and is not given out: the reason by its key."""
+    """What leaves, and what was asked for and is not given out, by its key."""
 
     outgoing: tuple[Outgoing, ...]
-    unreadable: Mapping[str, str] = field(default_factory=dict)
+    unreadable: Mapping[str, Withheld] = field(default_factory=dict)
 
 
 def flat(name: str) -> str:
@@ -76,10 +77,13 @@ def choose(stash: Stash, asked: Selection, *, empty: bool = False) -> Chosen:
                 listed[key] = tag
     found = open_all(stash, [reference for _, reference in references])
     opened = {key: each for key, reference in references if isinstance(each := found[reference], Secret)}
-    failed = {key: str(found[reference]) for key, reference in references if key not in opened}
+    failed = {
+        key: Withheld(reference.name, str(found[reference])) for key, reference in references if key not in opened
+    }
     for key, tag in listed.items():  # from a head that nobody has authenticated yet
         if key in opened and _tagged(asked, opened[key].tags) != tag:
-            failed[key] = f"the tag {asked.key_tag} of {opened.pop(key).name} is another than its head was listed with"
+            name = opened.pop(key).name
+            failed[key] = Withheld(name, f"the tag {asked.key_tag} of {name} is another than its head was listed with")
     outgoing = (
         Outgoing(key, each.name, each.number, each.plaintext, each.version.comment, each.version.content_type)
         for key, each in opened.items()

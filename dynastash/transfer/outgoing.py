@@ -53,6 +53,13 @@ CHANGES: Final = (Action.CREATE, Action.UPDATE, Action.TAKE_OVER, Action.ADOPT, 
 PROBLEMS: Final = (Action.CONFLICT, Action.REFUSED, Action.UNREADABLE)
 
 
+class Withheld(Frozen):
+    """A secret that is wanted at a target and is not given out: its ``name``, and the ``reason``."""
+
+    name: str
+    reason: str
+
+
 class Step(Frozen):
     """What is to happen to ``key``. ``reason`` says why, of what is not self-evident, and never with a value."""
 
@@ -61,12 +68,15 @@ class Step(Frozen):
     outgoing: Outgoing | None = None
     held: Held | None = None
     reason: str | None = None
+    withheld: Withheld | None = None
 
     @property
     def name(self) -> str | None:
         """The secret that it is about: the one wanted there, or else the one that was written there."""
         if self.outgoing is not None:
             return self.outgoing.name
+        if self.withheld is not None:
+            return self.withheld.name
         return None if self.held is None else self.held.name
 
     @property
@@ -112,7 +122,7 @@ class Done(Frozen):
 def plan(
     target: Target,
     wanted: Iterable[Outgoing],
-    unreadable: Mapping[str, str] | None = None,
+    unreadable: Mapping[str, Withheld] | None = None,
     *,
     remove: bool = True,
     take_over: bool = False,
@@ -120,22 +130,22 @@ def plan(
 ) -> Plan:
     """What it takes for ``target`` to hold exactly ``wanted`` of what this environment made there.
 
-    ``unreadable`` are keys that are wanted and whose values the stash does not give out, with the reasons: whatever the
-    target holds there stays. Without ``remove`` nothing is taken away. ``take_over`` makes ours what somebody else made
+    ``unreadable`` are keys that are wanted and whose values the stash does not give out: whatever the target holds there
+    stays. Without ``remove`` nothing is taken away. ``take_over`` makes ours what somebody else made
     under a key that is wanted, ``adopt`` only where that has the very value. Raises
     :class:`~dynastash.errors.DynastashError` where the target cannot be read.
     """
     by_key = {each.key: each for each in wanted}
-    reasons = dict(unreadable or {})
+    withheld = dict(unreadable or {})
     refusals = {key: reason for key, each in by_key.items() if (reason := target.refusal(each)) is not None}
-    keys = by_key.keys() | reasons.keys()
+    keys = by_key.keys() | withheld.keys()
     held = target.held(sorted(keys - refusals.keys()))
     steps = [
         _step(each, held.get(key), refusals.get(key), take_over, adopt)
         for key, each in by_key.items()
-        if key not in reasons
+        if key not in withheld
     ]
-    steps += [Step(Action.UNREADABLE, key, None, held.get(key), reason) for key, reason in reasons.items()]
+    steps += [Step(Action.UNREADABLE, key, None, held.get(key), each.reason, each) for key, each in withheld.items()]
     if remove:
         steps += [
             Step(Action.REMOVE, key, None, each, "no longer wanted there")

@@ -67,7 +67,8 @@ def test_what_cannot_be_opened_is_listed_and_the_rest_is_there(world: World) -> 
     chosen = choose(world.fresh(), Selection(("app1/",), (("gone", "app1/nothing"), ("good", "app1/a"))))
     assert keys(chosen) == {"a": "app1/a", "b": "app1/b", "good": "app1/a"}
     assert sorted(chosen.unreadable) == ["damaged", "expired", "gone"]
-    assert "expired" in chosen.unreadable["expired"]
+    assert "expired" in chosen.unreadable["expired"].reason
+    assert chosen.unreadable["expired"].name.endswith("expired")
 
 
 @pytest.mark.parametrize("reference", ["app1/nothing", "app1/a@7", "app1/a#field"])

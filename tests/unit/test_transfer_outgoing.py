@@ -10,7 +10,7 @@ from dynastash.errors import CredentialsError, DynastashError
 from dynastash.models import Plaintext
 from dynastash.places import Held, Outgoing
 from dynastash.testing.fakes import FakeClock
-from dynastash.transfer.outgoing import Action, Done, Plan, apply, plan, verify
+from dynastash.transfer.outgoing import Action, Done, Plan, Withheld, apply, plan, verify
 from tests.unit.target_kit import MemoryTarget, failure
 
 
@@ -62,7 +62,7 @@ def test_each_key_is_planned_by_what_is_there(target: MemoryTarget) -> None:
             out("large", bytes(101)),
             out("new"),
         ],
-        {"shut": "it has expired"},
+        {"shut": Withheld("app1/shut", "it has expired")},
     )
     assert actions(planned) == {
         "alike": "same",
@@ -142,7 +142,7 @@ def test_an_export_removes_nothing(target: MemoryTarget) -> None:
 
 def test_what_cannot_be_opened_keeps_what_the_target_has(target: MemoryTarget) -> None:
     run(target, [out("a"), out("b")])
-    planned = plan(target, [out("b")], {"a": "it has expired"})
+    planned = plan(target, [out("b")], {"a": Withheld("app1/a", "it has expired")})
     assert actions(planned) == {"a": "unreadable", "b": "same"} and planned.steps[0].reason == "it has expired"
     assert list(apply(target, planned)) == [] and set(target.there) == {"a", "b"}
 
@@ -204,6 +204,14 @@ def test_a_secret_that_could_not_be_written_under_its_new_key_keeps_its_old_one(
     results = failed(run(target, [out("new", value, name="app1/x")]))
     assert results.pop("old") == "old was not removed: app1/x could not be written under its other key"
     assert set(target.there) == {"old"} and (results == {"new": "denied"} or why == "refused")
+
+
+def test_a_copy_was_removed_whose_secret_could_not_be_opened_for_its_other_key(target: MemoryTarget) -> None:
+    run(target, [out("old", name="app1/x")])
+    planned = plan(target, [], {"new": Withheld("app1/x", "it has expired")})
+    results = failed(list(apply(target, planned)))
+    assert results == {"old": "old was not removed: app1/x could not be written under its other key"}
+    assert set(target.there) == {"old"}
 
 
 def test_what_reads_back_otherwise_is_an_error(target: MemoryTarget) -> None:
