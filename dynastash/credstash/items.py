@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
 from dynastash.credstash import binding, digests, format
 from dynastash.credstash.binding import MARKS, Marks
 from dynastash.credstash.format import ItemKeys
+from dynastash.credstash.versions import number_of
 from dynastash.crypto.transcript import is_map
 from dynastash.errors import EnvelopeError, FormatError, IntegrityError, InvalidNameError, ValueTooLargeError
 from dynastash.frozen import Frozen, field
@@ -82,6 +84,16 @@ def marks_of(item: Item) -> Marks | None:
         return binding.parse(_attribute(item, MARKS))
     except EnvelopeError:  # somebody else's attribute, or a later dynastash's: it says nothing to us
         return None
+
+
+def highest_used(items: Iterable[Item]) -> int:
+    """The highest version number that any of ``items`` has or remembers; 0 for none."""
+    highest = 0
+    for item in items:
+        marks = marks_of(item)
+        used = (marks.used if marks else None) or 0
+        highest = max(highest, number_of(label_of(item).version) or 0, used)
+    return highest
 
 
 def check_label(label: Label) -> Label:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dynastash.credstash.binding import MARKS, Marks
 from dynastash.credstash.contexts import Contexts
-from dynastash.credstash.items import MAX_NAME, Label, Opened, label_of, largest, marks_of, seal
+from dynastash.credstash.items import MAX_NAME, Label, Opened, highest_used, label_of, largest, marks_of, seal
 from dynastash.credstash.keys import TableKeys
 from dynastash.credstash.opening import Opener
 from dynastash.credstash.table import Table
@@ -59,7 +59,7 @@ class CredstashTarget:
         value = outgoing.value.expose()
         if not 0 < len(outgoing.key.encode()) <= MAX_NAME:
             return f"a name in a credstash table has 1 to {MAX_NAME} bytes"
-        if len(value) > (most := largest(_label(outgoing, padded(outgoing.version)))):
+        if len(value) > (most := largest(Label(outgoing.key, padded(outgoing.version), outgoing.comment))):
             return f"it has {len(value)} bytes, and there is room for {most}"
         try:
             value.decode("utf-8")
@@ -90,12 +90,13 @@ class CredstashTarget:
         latest = self._unchanged(outgoing.key)
         equal = held is not None and not held.owned and held.value == outgoing.value
         if latest is not None and equal:
-            self._table.replace(latest, self._sealed(outgoing, label_of(latest).version))
+            self._table.replace(latest, self._adopted(outgoing, latest))
             return
         label = padded(outgoing.version)
         if latest is not None and order(label_of(latest).version) >= order(label):
-            labels = [label_of(item).version for item in self._table.versions(outgoing.key)]
-            label = following(outgoing.key, labels, used=0, first=outgoing.version)
+            items = list(self._table.versions(outgoing.key))
+            labels = [label_of(item).version for item in items]
+            label = following(outgoing.key, labels, used=highest_used(items), first=outgoing.version)
         self._table.create(self._sealed(outgoing, label))
 
     def remove(self, held: Held) -> None:
@@ -139,15 +140,20 @@ class CredstashTarget:
             )
         return latest
 
-    def _sealed(self, outgoing: Outgoing, version: str) -> Item:
-        label = _label(outgoing, version)
+    def _adopted(self, outgoing: Outgoing, item: Item) -> Item:
+        """``item`` sealed anew: its comment stays unless there is one to write, and so does all that others added."""
+        label = label_of(item)
+        marks = marks_of(item)
+        sealed = self._sealed(outgoing, label.version, comment=label.comment, used=marks.used if marks else None)
+        return {**item, **sealed}
+
+    def _sealed(
+        self, outgoing: Outgoing, version: str, *, comment: str | None = None, used: int | None = None
+    ) -> Item:
+        label = Label(outgoing.key, version, outgoing.comment or comment)
         keys, wrapped = self._keys.generate(label, self._contexts.for_item(label))
-        marks = Marks(environment=self._environment, secret=outgoing.name, number=outgoing.version)
+        marks = Marks(environment=self._environment, secret=outgoing.name, number=outgoing.version, used=used)
         return seal(label, outgoing.value, keys, wrapped, marks=marks)
-
-
-def _label(outgoing: Outgoing, version: str) -> Label:
-    return Label(outgoing.key, version, outgoing.comment or None)
 
 
 def _identity(item: Item | None) -> Sequence[object]:

@@ -21,7 +21,7 @@ from dynastash.backoff import Backoff
 from dynastash.clock import Clock, SystemClock
 from dynastash.credstash import binding, digests
 from dynastash.credstash.contexts import Contexts, Pairs
-from dynastash.credstash.items import Label, Opened, check_label, label_of, marks_of, seal
+from dynastash.credstash.items import Label, Opened, check_label, highest_used, label_of, seal
 from dynastash.credstash.keys import TableKeys
 from dynastash.credstash.opening import Opener
 from dynastash.credstash.table import Table
@@ -156,7 +156,7 @@ class CredentialStore:
             raise self._missing(name, version)
         kept = [item for item in items if item not in doomed]
         if kept:
-            self._mark(kept[-1], _highest_used(items))
+            self._mark(kept[-1], highest_used(items))
         for item in doomed:
             self._table.delete(item)
             yield label_of(item).version
@@ -164,7 +164,7 @@ class CredentialStore:
     def _next(self, name: str) -> str:
         items = list(self._table.versions(name))
         labels = [label_of(item).version for item in items]
-        return following(name, labels, used=_highest_used(items), first=self._clock.now())
+        return following(name, labels, used=highest_used(items), first=self._clock.now())
 
     def _sealed(self, label: Label, value: Plaintext, context: Pairs, digest: str) -> Item:
         check_label(label)
@@ -198,13 +198,3 @@ def _better(one: str, other: str, forms: Sequence[str] | None) -> bool:
 def _named(items: Sequence[Item], version: int | str) -> list[Item]:
     by_label: Mapping[str, Item] = {label_of(item).version: item for item in items}
     return [by_label[form] for form in spellings(version) if form in by_label][:1]
-
-
-def _highest_used(items: Sequence[Item]) -> int:
-    """The highest number that any of ``items`` has or remembers."""
-    highest = 0
-    for item in items:
-        marks = marks_of(item)
-        used = (marks.used if marks else None) or 0
-        highest = max(highest, number_of(label_of(item).version) or 0, used)
-    return highest

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from dynastash.aws.base import Operation
-from dynastash.credstash.binding import MARKS
+from dynastash.credstash.binding import MARKS, with_used
 from dynastash.credstash.contexts import Contexts
 from dynastash.credstash.publisher import CredstashTarget
 from dynastash.credstash.versions import padded
@@ -108,6 +108,25 @@ def test_what_others_wrote(old: OldTable, wire: CountingTransport) -> None:
     assert labels(old, "same") == [padded(1), padded(2), padded(3)]
     assert errors(publish(old, out("other", 4), take_over=True, remove=False)) == {}
     assert labels(old, "other") == [padded(1), padded(4)]
+
+
+def test_adoption_dropped_the_comment_the_used_number_and_what_others_had_added(old: OldTable) -> None:
+    """An item of the same value becomes ours and loses nothing: its time to live least of all."""
+    old.add("a", padded(4), b"a4", comment={"S": "theirs"}, expires={"N": "2000000000"})
+    old.put(with_used(old.items()[0], 9))
+    assert errors(publish(old, out("a", 4))) == {}
+    (item,) = old.items()
+    assert (item["comment"], item["expires"]) == ({"S": "theirs"}, {"N": "2000000000"})
+    assert item[MARKS]["M"]["used"] == {"N": "9"}
+    assert old.store(require_binding=True).get("a").value == Plaintext(b"a4")
+    assert publish(old, out("a", 4)) == []
+
+
+def test_a_deleted_number_was_given_to_another_version_when_numbers_are_behind(old: OldTable) -> None:
+    old.add("a", padded(8), b"theirs")
+    old.put(with_used(old.items()[0], 12))
+    assert errors(publish(old, out("a", 2), take_over=True)) == {}
+    assert labels(old, "a") == [padded(8), padded(13)]
 
 
 def test_old_versions_of_others_would_be_served_again(old: OldTable) -> None:
