@@ -20,7 +20,7 @@ from dynastash.places import Held, Kind, Outgoing
 from dynastash.transfer.outgoing import plan
 from dynastash.transfer.services import marks
 from dynastash.transfer.services.costs import cost
-from dynastash.transfer.services.histories import SecretsManagerSource, _labels
+from dynastash.transfer.services.histories import ParameterSource, SecretsManagerSource, _labels
 from dynastash.transfer.services.managed import SecretsManagerTarget, joined
 from dynastash.transfer.services.parameters import ParameterTarget
 from tests.property.strategies import names
@@ -74,6 +74,26 @@ def values_but(*denied: str) -> Answer:
         return {"Parameters": [{"Name": name, "Value": "made-up"} for name in given["Names"]]}
 
     return answer
+
+
+@pytest.mark.parametrize(("chosen", "written"), [(None, "alias/copies"), ("alias/other", "alias/other")])
+def test_an_update_without_a_key_moved_the_parameter_to_the_accounts_own(chosen: str | None, written: str) -> None:
+    """Which every identity in the account that reads parameters may use."""
+    there = {"Name": "/x/a", "Description": "dynastash prod: version 3 of app1/a", "KeyId": "alias/copies"}
+    clients: Any = Scripted(
+        describe_parameters=lambda _: {"Parameters": [there]},
+        get_parameters=lambda _: {"Parameters": [{"Name": "/x/a", "Value": "made-up"}]},
+        put_parameter=lambda _: {},
+    )
+    target = ParameterTarget(clients, "/x", "prod", key_id=chosen)
+    target.write(out("a", b"newer", 4), target.held(["a"])["a"])
+    assert clients.asked[-1][0] == "put_parameter" and clients.asked[-1][1]["KeyId"] == written
+
+
+def test_a_parameter_outside_of_all_paths_lost_its_first_letter() -> None:
+    found = {"Name": "token", "Value": "made-up", "Version": 1, "Type": "SecureString"}
+    clients: Any = Scripted(get_parameters_by_path=lambda _: {"Parameters": [found, {**found, "Name": "/a/b"}]})
+    assert [each.key for each in ParameterSource(clients, "/", whole=False).read()] == ["a/b", "token"]
 
 
 def test_one_parameter_that_cannot_be_decrypted_is_a_conflict_and_the_others_are_read() -> None:

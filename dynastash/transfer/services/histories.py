@@ -109,7 +109,7 @@ class ParameterSource:
         return marks.theirs(marks.pairs(answer.get("TagList"))), ()
 
     def _key(self, parameter: Mapping[str, Any]) -> str:
-        return str(parameter["Name"])[len(self._path) + 1 :]
+        return str(parameter["Name"]).removeprefix(f"{self._path}/")  # below / there are names without a slash too
 
     @cached_property
     def _client(self) -> Any:

@@ -27,8 +27,9 @@ _BATCH: Final = 10
 class ParameterTarget:
     """Parameters under ``path``. What ``environment`` made is known by its description, which has the version too.
 
-    ``key_id`` encrypts what is written, the account's own ``aws/ssm`` key where it is None. ``advanced`` allows values
-    above 4 KiB, up to 8 KiB, as parameters of the advanced tier; the others stay standard ones.
+    ``key_id`` encrypts what is written; where it is None, a parameter keeps its key, and a new one gets the account's
+    own ``aws/ssm`` key. ``advanced`` allows values above 4 KiB, up to 8 KiB, as parameters of the advanced tier; the
+    others stay standard ones.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class ParameterTarget:
         self._environment = environment
         self._key_id = key_id
         self._advanced = advanced
-        self._tiers: dict[str, str] = {}
+        self._there: dict[str, Mapping[str, Any]] = {}
 
     @property
     def description(self) -> str:
@@ -80,15 +81,14 @@ class ParameterTarget:
         return None
 
     def held(self, keys: Iterable[str]) -> Mapping[str, Held]:
-        there = {str(each["Name"]): each for each in self._metadata()}
-        self._tiers = {name: str(each.get("Tier", "")) for name, each in there.items()}
+        there = self._there = {str(each["Name"]): each for each in self._metadata()}
         wanted = {name: key for key in keys if (name := self._name(key)) in there}
         values = self._values(sorted(wanted))
         found: dict[str, Held] = {}
         for name, metadata in there.items():
             mark = marks.described(metadata.get("Description"))
             owned = mark is not None and mark.environment == self._environment
-            key = wanted.get(name, name[len(self._path) + 1 :])
+            key = wanted.get(name, name.removeprefix(f"{self._path}/"))
             if name not in wanted and not owned:
                 continue
             value = values.get(name)
@@ -105,7 +105,8 @@ class ParameterTarget:
     def write(self, outgoing: Outgoing, held: Held | None) -> None:
         name = self._name(outgoing.key)
         value = outgoing.value.expose()
-        large = len(value) > STANDARD or self._tiers.get(name) == "Advanced"  # there is no way back from advanced
+        there = self._there.get(name, {})
+        large = len(value) > STANDARD or there.get("Tier") == "Advanced"  # there is no way back from advanced
         given: dict[str, Any] = {
             "Name": name,
             "Value": value.decode("utf-8"),
@@ -113,8 +114,8 @@ class ParameterTarget:
             "Tier": "Advanced" if large else "Standard",
             "Description": marks.description(self._environment, outgoing, versioned=True),
         }
-        if self._key_id is not None:
-            given["KeyId"] = self._key_id
+        if key_id := self._key_id or there.get("KeyId"):  # without one, Parameter Store goes back to the account's own
+            given["KeyId"] = key_id
         tags = marks.tags(self._environment, outgoing.name)
         if held is None:
             try:
