@@ -147,9 +147,7 @@ class CredstashTarget:
         sealed = self._sealed(outgoing, label.version, comment=label.comment, used=marks.used if marks else None)
         return {**item, **sealed}
 
-    def _sealed(
-        self, outgoing: Outgoing, version: str, *, comment: str | None = None, used: int | None = None
-    ) -> Item:
+    def _sealed(self, outgoing: Outgoing, version: str, *, comment: str | None = None, used: int | None = None) -> Item:
         label = Label(outgoing.key, version, outgoing.comment or comment)
         keys, wrapped = self._keys.generate(label, self._contexts.for_item(label))
         marks = Marks(environment=self._environment, secret=outgoing.name, number=outgoing.version, used=used)

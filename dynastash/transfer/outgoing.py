@@ -130,10 +130,10 @@ def plan(
 ) -> Plan:
     """What it takes for ``target`` to hold exactly ``wanted`` of what this environment made there.
 
-    ``unreadable`` are keys that are wanted and whose values the stash does not give out: whatever the target holds there
-    stays. Without ``remove`` nothing is taken away. ``take_over`` makes ours what somebody else made
-    under a key that is wanted, ``adopt`` only where that has the very value. Raises
-    :class:`~dynastash.errors.DynastashError` where the target cannot be read.
+    ``unreadable`` are keys that are wanted and whose values the stash does not give out: what the target holds there
+    stays. Without ``remove`` nothing is taken away. ``take_over`` makes ours what somebody else made under a key that
+    is wanted, ``adopt`` only where that has the very value. Raises :class:`~dynastash.errors.DynastashError` where the
+    target cannot be read.
     """
     by_key = {each.key: each for each in wanted}
     withheld = dict(unreadable or {})
