@@ -251,6 +251,11 @@ DAMAGE: Mapping[str, tuple[Callable[[World], object], list[tuple[int | None, Pro
         [(None, Problem.STRAY, "the record 'notes' is neither a head nor a version")],
         True,
     ),
+    "a record of no kind among the versions": (
+        lambda world: world.write_at(NAME, "v#notes", "{}"),
+        [(None, Problem.STRAY, "the record 'v#notes' is neither a head nor a version")],
+        True,
+    ),
     "what a prune has left": (
         replay(v(2), lambda world: world.stash.prune(NAME, keep=2)),
         [(2, Problem.STRAY, "the version is left over from an interrupted erasure")],
