@@ -208,6 +208,14 @@ DAMAGE: Mapping[str, tuple[Callable[[World], object], list[tuple[int | None, Pro
         True,
     ),
     "no head": (headless, [(None, Problem.MISSING, "the secret has no head")], True),
+    "no head, and a record of no kind": (
+        several(headless, lambda world: world.write_at(NAME, "notes", "{}")),
+        [
+            (None, Problem.STRAY, "the record 'notes' is neither a head nor a version"),
+            (None, Problem.MISSING, "the secret has no head"),
+        ],
+        True,
+    ),
     "an old version is gone": (
         lambda world: world.drop(NAME, v(2)),
         [(2, Problem.MISSING, "the version is missing")],
@@ -324,6 +332,16 @@ def test_damage_is_found(world: World, damage: str) -> None:
     seen = found(world.fresh(), structure_only=True)
     assert set(seen) == {finding for finding in wanted if finding[2] != "forged"}
     assert bool(seen) == structural
+
+
+def test_what_fails_to_authenticate_is_said(world: World) -> None:
+    """In the envelope's words."""
+    world.edit(NAME, v(3), comment={"S": "x"})
+    world.edit(NAME, HEAD, updated_by={"S": "x"})
+    assert [(finding[1], finding[3]) for finding in found(world.fresh())] == [
+        (3, "the record fails authentication"),
+        (None, "the seal fails authentication"),
+    ]
 
 
 def test_a_forged_head_does_not_make_verify_count_to_ten_billion(world: World) -> None:
