@@ -89,12 +89,16 @@ def _carried_out(target: Target, planned: Plan, described: str) -> Sequence[Done
 
 
 def _show_plan(planned: Plan) -> None:
+    """The steps, each with its reason but for those that :func:`left_out` lists in full."""
     from dynastash.transfer.outgoing import PROBLEMS, Action
 
     shown = [step for step in planned.steps if step.action is not Action.SAME or step.reason]
     if shown:
         emit_table(
-            [(step.key, step.name, step.version, str(step.action), step.reason) for step in shown],
+            [
+                (step.key, step.name, step.version, str(step.action), None if step.action in PROBLEMS else step.reason)
+                for step in shown
+            ],
             ("key", "secret", "version", "what", "why"),
             ("why",),
             {number for number, step in enumerate(shown) if step.action in PROBLEMS},
@@ -158,11 +162,9 @@ def left_out(planned: Plan, results: Sequence[Done]) -> PartialError | None:
     if not failures:
         return None
     done = any(each.error is None for each in results)
-    some = "; ".join(f"{key}: {error}" for key, error in list(failures.items())[:3])
-    more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
     hints = {error.hint for error in failures.values()}
     return PartialError(
-        f"{len(failures)} of {counted(len(planned.steps), 'key')} could not be handed over: {some}{more}",
+        f"{len(failures)} of {counted(len(planned.steps), 'key')} could not be handed over",
         failures,
         hint=(hints.pop() if len(hints) == 1 else None)
         or ("the rest is done; " if done else "") + "mend what is listed, or leave it out",

@@ -53,13 +53,14 @@ def move(
     results = [Arrived(planned=each, compared=each.present, reached=False) for each in planned]
     if not stopped:
         results = _carried_out(Arrival(stash, rules, digests).carry_out(planned))
-    _show(results, settings, stash, source, dry_run=stopped)
+    failure = _failure(results, together=together and stopped)
+    _show(results, settings, stash, source, dry_run=stopped, listed=isinstance(failure, PartialError))
     if not results:
         say(f"there are no secrets in {source}")
         return
     what = f"nothing was changed: {_foreseen(planned)}" if stopped else _done(results)
     say(f"{what}, from {source} into {stash.environment} ({stash.where})")
-    if failure := _failure(results, together=together and stopped):
+    if failure is not None:
         raise failure
 
 
@@ -86,7 +87,10 @@ def _refuse_unknown(taken: Sequence[History], rules: Rules, source: str, only: S
         )
 
 
-def _show(results: Sequence[Arrived], settings: Settings, stash: Stash, source: str, *, dry_run: bool) -> None:
+def _show(
+    results: Sequence[Arrived], settings: Settings, stash: Stash, source: str, *, dry_run: bool, listed: bool
+) -> None:
+    """What was planned or done. ``listed``: the error at the end has each problem in full, and the table need not."""
     if settings.output != "table":
         data = {
             "source": source,
@@ -97,18 +101,20 @@ def _show(results: Sequence[Arrived], settings: Settings, stash: Stash, source: 
         emit(data, settings.output)
     elif results:
         emit_table(
-            [_row(each, dry_run) for each in results],
+            [_row(each, dry_run, listed) for each in results],
             ("name", "at the source", "what", "versions", "why"),
             ("at the source", "why"),
             {number for number, each in enumerate(results) if each.planned.problem or each.error},
         )
 
 
-def _row(result: Arrived, dry_run: bool) -> list[object]:
+def _row(result: Arrived, dry_run: bool, listed: bool) -> list[object]:
     planned = result.planned
-    said = [*([planned.reason] if planned.reason else []), *planned.left_out, *planned.notes]
+    failed = planned.problem or result.error is not None
+    said = [*([planned.reason] if planned.reason else []), *planned.left_out]
     if result.error is not None:
         said.insert(0, str(result.error))
+    said = [*([] if failed and listed else said), *planned.notes]
     missing = len(planned.revisions) - planned.present
     return [
         planned.name or planned.key,

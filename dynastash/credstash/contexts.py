@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from dynastash.credstash.items import Label
 from dynastash.credstash.versions import number_of
+from dynastash.errors import ContextMismatchError, DynastashError
 from dynastash.frozen import Frozen, field
 
 Pairs = Mapping[str, str]
@@ -35,3 +36,13 @@ class Contexts(Frozen):
                 return self.of[key]
         begins = [key for key in self.of if key.endswith("*") and label.name.startswith(key[:-1])]
         return self.of[max(begins, key=len)] if begins else self.general
+
+
+def with_advice(error: DynastashError, name: str) -> str:
+    """``error`` of an item of ``name`` with what to do about it, which for a context is the option that gives it."""
+    import shlex
+
+    hint = error.hint
+    if isinstance(error, ContextMismatchError):
+        hint = f"name it with --context-of {shlex.quote(name)} KEY=VALUE"
+    return f"{error}; {hint}" if hint else str(error)

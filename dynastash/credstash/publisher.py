@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dynastash.credstash.binding import MARKS, Marks
-from dynastash.credstash.contexts import Contexts
+from dynastash.credstash.contexts import Contexts, with_advice
 from dynastash.credstash.items import MAX_NAME, Label, Opened, highest_used, label_of, largest, marks_of, seal
 from dynastash.credstash.keys import TableKeys
 from dynastash.credstash.opening import Opener
@@ -125,7 +125,7 @@ class CredstashTarget:
 
     def _held(self, key: str, result: Opened | DynastashError) -> Held:
         if isinstance(result, DynastashError):
-            return Held(key, owned=False, problem=f"what is there does not open: {result}")
+            return Held(key, owned=False, problem=f"what is there does not open: {with_advice(result, key)}")
         marks = result.marks
         if marks is None or not result.bound or marks.environment != self._environment:
             return Held(key, owned=False, value=result.value)

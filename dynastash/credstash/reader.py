@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from dynastash.credstash.contexts import Contexts
+from dynastash.credstash.contexts import Contexts, with_advice
 from dynastash.credstash.items import Opened, label_of
 from dynastash.credstash.keys import TableKeys
 from dynastash.credstash.opening import Opener
@@ -80,7 +80,7 @@ class CredstashSource:
     def _revision(self, item: Item, result: Opened | DynastashError) -> Revision:
         label = label_of(item)
         if isinstance(result, DynastashError):
-            problem = f"{result}; {result.hint}" if result.hint else str(result)
+            problem = with_advice(result, label.name)
             return Revision(label.version, None, problem, comment=label.comment)
         context = self._contexts.for_item(label)
         return Revision(

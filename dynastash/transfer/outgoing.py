@@ -166,11 +166,11 @@ def _step(outgoing: Outgoing, held: Held | None, refusal: str | None, take_over:
     equal = held.value is not None and held.value == outgoing.value
     if not held.owned:
         if adopt and equal:
-            return step(Action.ADOPT, "somebody else made it, with this value")
+            return step(Action.ADOPT, "others', same value")
         if take_over:
             return step(Action.TAKE_OVER, held.problem)
         if equal:
-            return step(Action.SAME, "somebody else made it, with this value")
+            return step(Action.SAME, "others', same value")
         return step(Action.CONFLICT, held.problem or "somebody else made it, with another value")
     if not equal:
         edited = held.version == outgoing.version and held.name == outgoing.name

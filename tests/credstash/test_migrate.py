@@ -252,7 +252,11 @@ def test_values_under_a_context_that_was_not_said_arrive_once_it_is(small: Movin
     small.old.add("a", f"{2:019}", b"made up, and under a context", {"env": "prod"})
     small.old.add("a", f"{3:019}", b"made up three")
     small.before = small.old.items()
-    assert small.run().code == 8
+    done = small.run()
+    assert done.code == 8
+    assert "  a: the key of version 0000000000000000002 of a does not open" in done.err
+    assert "; name it with --context-of a KEY=VALUE" in done.err
+    assert max(map(len, done.text.splitlines())) <= 80  # it is listed in full there alone
     assert set(held(stash_of(small))) == {"b/c", "d"}
     done = small.run("--context-of", "a@2", "env=prod")
     assert done.code == 0, done.err

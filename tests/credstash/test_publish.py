@@ -124,9 +124,11 @@ def test_the_plan_and_the_report(cli: Cli, old: OldTable) -> None:
         "app1/long": "conflict",
     }
     assert old.items() == before
-    assert "1 of 4 keys could not be handed over: app1/long: conflict: somebody else made it" in done.err
+    assert "error: 1 of 4 keys could not be handed over\n" in done.err
+    assert "\n  app1/long: conflict: somebody else made it" in done.err
     done = cli(*arguments(old))
     assert done.code == exits.PARTIAL
+    assert max(map(len, done.text.splitlines())) <= 80  # the reasons are listed below, in full
     assert "created 2, adopted 1" in done.err
     assert "made-up" not in done.err + done.text
     assert old.store().get("app1/long").value == Plaintext(b"theirs")
