@@ -350,8 +350,15 @@ def test_bad_surroundings_are_told_in_a_line(local: str, credstash: DropIn, home
     assert credstash("frobnicate").code == 2
 
 
+@pytest.fixture
+def loaded(local: str, credstash: DropIn) -> None:
+    """Every module that putting and getting takes: nobody may not be allowed where Python keeps them."""
+    credstash.ok("put", "warm", "x", "-a")
+    assert credstash("get", "b").code == 1
+
+
 def test_a_working_directory_that_cannot_be_written_is_no_matter(
-    local: str, credstash: DropIn, unprivileged: Path, monkeypatch: pytest.MonkeyPatch
+    loaded: None, credstash: DropIn, unprivileged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And nothing is written where it can be: credstash leaves credstash.log everywhere."""
     cwd = unprivileged / "cwd"
