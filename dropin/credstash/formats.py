@@ -69,7 +69,7 @@ def _dotenv(texts: Mapping[str, str]) -> str:
         variable, quoted = name.upper(), quoted_for_dotenv(text)
         if variable in lines:
             failures[name] = InvalidArgumentError(f"another name is {variable} in upper case too")
-        elif not variable.isprintable() or any(letter in " '\"#=\\$`" for letter in variable):
+        elif not variable.isprintable() or any(letter in " '\"#=\\$`;&|<>()" for letter in variable):
             failures[name] = InvalidArgumentError(f"{variable!r} cannot stand in front of the = of a dotenv file")
         elif quoted is None:
             failures[name] = InvalidArgumentError("the readers of dotenv files do not agree on how to quote the value")

@@ -113,8 +113,10 @@ def import_command(
     --sealed restores what `dynastash export --sealed` wrote, into an environment of the same name. What is there
     already and the same stays; what differs is refused. Afterwards, `dynastash verify` proves the result.
     """
-    if [path, source, sealed].count(None) != 2:
-        raise Usage("what to import was not said", "give FILE, --from PLACE or --sealed FILE, one of them")
+    if [path, source, sealed].count(None) == 3:
+        raise Usage("what to import was not said", "give FILE, --from PLACE or --sealed FILE")
+    if [path, source, sealed].count(None) < 2:
+        raise Usage("FILE, --from and --sealed exclude each other", "leave all but one out")
     if form is not None and path is None:
         raise click.UsageError("--format goes with FILE")
     if source is None and source_way:

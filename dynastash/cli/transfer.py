@@ -88,7 +88,12 @@ def export_command(
     `dynastash migrate` does it.
     """
     target = given["target"]
-    if path is None and form is None and is_place(target):
+    if is_place(target):
+        if path is not None or form is not None:
+            raise Usage(
+                "--format and --sealed write files, and what --to names is another place",
+                f"leave them out, or write --to ./{target} where a file is meant",
+            )
         if place(target).kind == Kind.ENVIRONMENT:
             _refuse_kept(yes=yes, kept=kept)
             _export_histories(settings, given, way=target_way, dry_run=dry_run)
@@ -98,9 +103,16 @@ def export_command(
     if dry_run or target_way:
         raise click.UsageError("--dry-run and how a place is reached go with --to PLACE")
     _refuse_kept(yes=yes, kept=kept)
-    if (path is None) == (form is None):
-        raise Usage("what to export was not said", "give --sealed FILE, or --format and secrets; not both")
-    if (given["title"] is not None) != (form == "kubernetes"):
+    if path is None and form is None:
+        raise Usage(
+            "what to export was not said",
+            "give --format FORMAT and secrets, or --to PLACE and secrets, or --sealed FILE",
+        )
+    if path is not None and form is not None:
+        raise Usage("--sealed and --format exclude each other", "leave one out")
+    if form == "kubernetes" and given["title"] is None:
+        raise Usage("the Secret of --format kubernetes has no name yet", "give --name, as in --name app1")
+    if given["title"] is not None and form != "kubernetes":
         raise Usage("--name goes with --format kubernetes", "it is what the Secret is called there, as in --name app1")
     if form is None and (given["prefixes"] or given["secrets"] or given["keep_prefix"] or target):
         raise click.UsageError("--prefix, --secret, --keep-prefix and --to go with --format")

@@ -138,24 +138,33 @@ def collect(stash: Stash, asked: Request, named: Callable[[str, str], str] = var
         ]
     if failures:
         raise _partial(failures)
-    return _distinct(found, asked.plain)
+    return _distinct(found, asked)
 
 
-def _distinct(found: Iterable[Assigned], plain: Mapping[str, str]) -> list[Assigned]:
+def _distinct(found: Iterable[Assigned], asked: Request) -> list[Assigned]:
     by_variable: dict[str, Assigned] = {}
     for each in found:
         other = by_variable.setdefault(each.variable, each)
-        if each.variable in plain:
+        if each.variable in asked.plain:
             raise InvalidArgumentError(
                 f"{each.label} would be the variable {each.variable}, which an --env-file sets too",
                 hint=f"take it out of the file, or give the secret another name with --secret NAME={each.label}",
             )
         if other.label != each.label:
+            whole = ", or add --keep-prefix" if _parted(other, each, asked) else ""
             raise InvalidArgumentError(
                 f"{other.label} and {each.label} would both be {_called(each.variable)}",
-                hint=f"name them with --secret NAME={each.label} and a longer prefix, or add --keep-prefix",
+                hint=f"name them with --secret NAME={each.label} and a longer prefix{whole}",
             )
     return [by_variable[variable] for variable in sorted(by_variable)]
+
+
+def _parted(one: Assigned, other: Assigned, asked: Request) -> bool:
+    """Whether whole names would part two that share a variable: not where both are below the same prefix."""
+    if asked.keep_prefix:
+        return False
+    named = any(each.variable == one.variable for each in asked.wanted)
+    return named or not any(one.label.startswith(each) and other.label.startswith(each) for each in asked.prefixes)
 
 
 def _called(key: str) -> str:
@@ -169,7 +178,7 @@ def _partial(failures: Mapping[str, DynastashError]) -> PartialError:
     return PartialError(
         f"{len(failures)} {'secret' if len(failures) == 1 else 'secrets'} could not be had: {some}{more}",
         failures,
-        hint=only or "nothing was started; mend or leave out what failed",
+        hint=only or "none was given out; mend or leave out what failed",
     )
 
 

@@ -90,7 +90,13 @@ def test_what_is_here_can_be_skipped_or_added_to(two: Cli) -> None:
         ('{"a": "x"}', ["--prefix", "/"], 2, "no secret's name starts with '/'"),
         ('{"a": "x"}', ["--from-region", "eu-west-1"], 2, "how a place is reached goes with --from PLACE"),
         ('{"a": "x"}', ["--context", "a=b"], 2, "--from credstash:TABLE"),
-        ('{"a": "x"}', ["--sealed", "b"], 2, "what to import was not said"),
+        ('{"a": "x"}', ["--sealed", "b"], 2, "FILE, --from and --sealed exclude each other"),
+        (
+            '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"A": "eA=="}}',
+            [],
+            2,
+            "a manifest",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_taken_whole_leaves_nothing(
@@ -114,7 +120,9 @@ def test_a_file_that_cannot_be_taken_whole_leaves_nothing(
         (["import", "--sealed", "x", "--prefix", "a"], 2, "a sealed backup is restored as it is"),
         (["import", "--format", "json", "--sealed", "x"], 2, "--format goes with FILE"),
         (["migrate", "--from", "environment:two", "--context", "a=b"], 2, "--from credstash:TABLE"),
-        (["export", "--format", "kubernetes", "--prefix", ""], 2, "--name goes with --format kubernetes"),
+        (["export", "--format", "kubernetes", "--prefix", ""], 2, "the Secret of --format kubernetes has no name yet"),
+        (["export", "--format", "json", "--prefix", "", "--to", "ssm:/a"], 2, "--format and --sealed write files"),
+        (["export", "--format", "json", "--prefix", "", "--to", "environment:two"], 2, "--to ./environment:two where"),
         (["export", "--format", "json", "--prefix", "", "--name", "x"], 2, "--name goes with --format kubernetes"),
         (["export", "--format", "json"], 2, "which secrets was not said"),
         (["export", "--format", "json", "--prefix", "", "--dry-run"], 2, "--dry-run"),
@@ -174,6 +182,21 @@ def test_a_manifest_holds_any_bytes(two: Cli) -> None:
     assert b"\xff" not in done.out
     two.ok("import", "k.yaml", "--format", "kubernetes", "--prefix", "x/", "-e", "two")
     assert two.ok("get", "x/KEY", "-e", "two").out == b"\xff\0"
+
+
+def test_a_manifest_is_not_taken_for_a_file_of_secrets(two: Cli) -> None:
+    """Its kind and the base64 of its values would become secrets."""
+    two.ok("put", "kind", given=b"x")
+    two.ok("put", "apiVersion", given=b"x")
+    two.ok("export", "--format", "kubernetes", "--name", "a", "--secret", "KIND=kind", "--to", "a.yaml")
+    done = two("import", "a.yaml", "--format", "yaml", "--prefix", "b/")
+    assert done.code == 2
+    assert done.err == (
+        "error: a.yaml, read as yaml: this is a manifest of Kubernetes's\nhint: give --format kubernetes\n"
+    )
+    two.ok("export", "--format", "yaml", "--prefix", "", "--to", "b.yaml")
+    two.ok("import", "b.yaml", "--format", "yaml", "--prefix", "b/")  # of these names, and no manifest
+    assert {"b/kind", "b/apiVersion"} <= values(two).keys()
 
 
 def test_what_a_format_cannot_hold_is_refused_with_the_secrets_name_and_nothing_is_left(two: Cli) -> None:

@@ -120,7 +120,7 @@ def test_export_for_the_steps_that_follow(stocked: Cli) -> None:
     ("arguments", "code", "message"),
     [
         ([], 2, "what to export was not said"),
-        (["--sealed", "x", "--format", "github-env"], 2, "what to export was not said"),
+        (["--sealed", "x", "--format", "github-env"], 2, "--sealed and --format exclude each other"),
         (["--sealed", "x", "--prefix", "a"], 2, "--prefix, --secret, --keep-prefix and --to go with --format"),
         (["--format", "github-env"], 2, "which secrets was not said"),
         (["--format", "github-env", "--secret", "A=nobody"], 3, "there is no secret nobody"),

@@ -78,7 +78,7 @@ def test_dotenv_in_a_shell(texts: list[str]) -> None:
     assert done.stdout.decode().split("\0")[:-1] == list(values.values())
 
 
-@pytest.mark.parametrize("name", ["a b", "a=b", "a'b", "a\nb", "#a", "$(a)"])
+@pytest.mark.parametrize("name", ["a b", "a=b", "a'b", "a\nb", "#a", "$(a)", "a;b", "a>b", "a&b"])
 def test_names_that_dotenv_cannot_hold(name: str) -> None:
     """Nor two that are one in upper case."""
     with pytest.raises(PartialError) as caught:

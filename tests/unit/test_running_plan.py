@@ -139,6 +139,21 @@ def test_what_would_be_ambiguous_is_refused(
     assert caught.value.hint
 
 
+def test_whole_names_are_advised_only_where_they_part_what_shares_a_variable(world: World) -> None:
+    world.stash.put("app1/db-password", "x")
+    world.stash.put("app2/db/password", "x")
+    for prefixes, secrets, keep, advised in (
+        (["app1/"], [], False, False),
+        (["app1/"], [], True, False),
+        (["app1/db/", "app2/db/"], [], False, True),
+        (["app1/db/"], [("PASSWORD", "app1/db/password#user")], False, True),
+    ):
+        world.stash.put("app1/db/password", '{"user": "x"}')
+        with pytest.raises(InvalidArgumentError, match="would both be the variable") as caught:
+            collect(world.stash, request(prefixes, secrets, [], keep_prefix=keep))
+        assert ("--keep-prefix" in str(caught.value.hint)) == advised, prefixes
+
+
 def test_references_are_refused_with_their_place(written: Written) -> None:
     path = written("A=x\nB=dynastash://n@0\n")
     with pytest.raises(InvalidReferenceError, match=r"\.env, line 2: 'dynastash://n@0' is not a reference"):

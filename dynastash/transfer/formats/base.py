@@ -8,7 +8,7 @@ back as it was.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NoReturn, Protocol
 
 from dynastash.errors import InvalidArgumentError
@@ -88,6 +88,15 @@ def cannot(entry: Entry, form: str, why: str, hint: str) -> NoReturn:
 def refuse(line: int | None, what: str, hint: str) -> NoReturn:
     """Refuse to read on."""
     raise InvalidArgumentError(what if line is None else f"line {line}: {what}", hint=hint)
+
+
+def refuse_manifest(document: Mapping[str, object], nested: Collection[str]) -> None:
+    """Refuse a manifest of Kubernetes's where secrets were meant: its own lines, and base64, would become secrets.
+
+    ``nested`` are the members of ``document`` that are mappings.
+    """
+    if document.keys() >= {"apiVersion", "kind"} and "metadata" in nested:
+        refuse(None, "this is a manifest of Kubernetes's", "give --format kubernetes")
 
 
 def entry(key: str, text: str, line: int | None = None) -> Entry:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from dynastash.transfer.formats.base import Entry, distinct, entry, refuse, text_of, text_value
+from dynastash.transfer.formats.base import Entry, distinct, entry, refuse, refuse_manifest, text_of, text_value
 
 _FORM: Final = "a JSON file"
 
@@ -38,6 +38,7 @@ class Json:
             refuse(None, said, "mend the file")
         if not isinstance(document, dict):
             refuse(None, "the document is not an object", 'write {"name": "value"}')
+        refuse_manifest(document, [key for key, value in document.items() if isinstance(value, dict)])
         return distinct(flattened(document, ""))
 
     def write(self, entries: Sequence[Entry], *, name: str = "") -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from dynastash.transfer.formats.base import Entry, distinct, entry, text_value
+from dynastash.transfer.formats.base import Entry, distinct, entry, refuse_manifest, text_value
 from dynastash.transfer.formats.yamlnodes import dumped, is_mapping, members, root, scalar
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ class Yaml:
     """A mapping whose values are texts, or mappings of such."""
 
     def read(self, data: bytes) -> list[Entry]:
-        return distinct(_flattened(root(data), ""))
+        document = root(data)
+        top = dict(members(document))
+        refuse_manifest(top, [key for key, node in top.items() if is_mapping(node)])
+        return distinct(_flattened(document, ""))
 
     def write(self, entries: Sequence[Entry], *, name: str = "") -> bytes:
         return dumped({each.key: text_value(each, _FORM, nul=True) for each in entries})
