@@ -45,10 +45,14 @@ def move(
     from dynastash.transfer.planning import plan
 
     digests = Digests()
-    with progress(histories, "reading secrets") as read:
-        taken = [history for history in read if not only or any(fnmatchcase(history.key, glob) for glob in only)]
-    _refuse_unknown(taken, rules, source, only)
-    planned = plan(taken, stash, rules, digests)
+    try:
+        with progress(histories, "reading secrets") as read:
+            taken = [history for history in read if not only or any(fnmatchcase(history.key, glob) for glob in only)]
+        _refuse_unknown(taken, rules, source, only)
+        planned = plan(taken, stash, rules, digests)
+    except KeyboardInterrupt:
+        say("interrupted: nothing was changed")
+        raise
     stopped = dry_run or (together and any(each.problem for each in planned))
     results = [Arrived(planned=each, compared=each.present, reached=False) for each in planned]
     if not stopped:

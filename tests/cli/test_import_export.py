@@ -311,6 +311,16 @@ def test_progress_is_shown_on_a_terminal_and_taken_away_again(two: Cli) -> None:
     assert SECRET.encode() not in shown
 
 
+def test_ctrl_c_while_a_source_is_read_says_that_nothing_was_changed(two: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> list[object]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dynastash.transfer.planning.plan", interrupted)
+    done = two("import", file(two, "s.json", json.dumps({"a": SECRET})))
+    assert (done.code, done.err) == (130, "interrupted: nothing was changed\n")
+    assert values(two) == {}
+
+
 def test_ctrl_c_says_what_was_done_and_that_the_same_command_goes_on(two: Cli) -> None:
     document = {f"s{number:04}": "x" for number in range(1500)}
     name = file(two, "s.json", json.dumps(document))

@@ -155,6 +155,7 @@ def test_what_people_write_by_hand_is_read(form: str, text: str, found: dict[str
         ("csv", "a,b\n", "line 1: the header"),
         ("csv", "name,value\na\n", "line 2: there are 1 fields"),
         ("csv", 'name,value\na,b"c\n', "line 2: there is a quote"),
+        ("csv", 'name,value\na,"b\nc,d\n', "line 2: the quote that a field begins with is not closed"),
         ("csv", 'name,value\na,"b"c\n', "line 2: there is a quote"),
         ("csv", 'name,value\n"a\nb",1\n"a\nb",2\n', "line 4: 'a\\\\nb' is there twice, first in line 2"),
         ("properties", "a=1\nb=é\n", "line 2: there is a character that is not ASCII"),

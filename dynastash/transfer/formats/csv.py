@@ -62,6 +62,10 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
                 break
             place += 1
         end = _END.match(text, place)
+        if end is None and match[0] == "" and text[place] == '"':
+            refuse(
+                line, "the quote that a field begins with is not closed", 'double each " in it, and put one behind it'
+            )
         if end is None:
             refuse(line, "there is a quote or a carriage return outside of quotes", 'write "a ""quoted"" field"')
         place = end.end()
