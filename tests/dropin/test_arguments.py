@@ -125,6 +125,15 @@ def test_no_complaint_quotes_what_may_be_a_secret(words: list[str]) -> None:
         assert not any(word in str(error) for word in words)
 
 
+@pytest.mark.parametrize("words", [("put", "a", "@hunter2 made up"), ("putall", "@hunter2 made up")])
+def test_a_value_that_begins_with_an_at_sign_was_shown_in_a_complaint(
+    credstash: DropIn, words: tuple[str, ...]
+) -> None:
+    """As the name of a file that is not there."""
+    done = credstash(*words)
+    assert done.code == 2 and "the file behind @ cannot be read" in done.err and "hunter2" not in done.err
+
+
 def test_help(credstash: DropIn) -> None:
     """Of the whole, without a verb too, and of each verb."""
     for line in ([], ["-h"], ["--help"], ["-t", "x"]):

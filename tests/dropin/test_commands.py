@@ -91,7 +91,7 @@ def test_values(old: Old, credstash: DropIn, home: Path) -> None:
     assert credstash.ok("get", "c").out == b"\n"
     done = credstash("put", "d", "@no-such-file")
     assert done.code == 2
-    assert "the file no-such-file cannot be read: No such file or directory" in done.err
+    assert "the file behind @ cannot be read: No such file or directory" in done.err
 
 
 @pytest.mark.engine

@@ -27,8 +27,9 @@ def read(word: str, *, literal: bool = False) -> bytes:
             return file.read(MOST)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = error.strerror if isinstance(error, OSError) else "it is not a path"
+        # Not by its name: a value that begins with @ was meant, perhaps.
         raise Usage(
-            f"the file {word[1:200]} cannot be read: {reason}; --literal stores a value that begins with @"
+            f"the file behind @ cannot be read: {reason}; --literal stores a value that begins with @"
         ) from error
 
 
@@ -57,12 +58,13 @@ def pairs(words: list[str], *, shown: bool = True) -> dict[str, str]:
 def named(document: bytes) -> dict[str, Plaintext]:
     """The names and values of a JSON object. Nothing of it is quoted but the names."""
     import json
+    from collections import Counter
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
+            times = Counter(name for name, _ in pairs)
+            twice = next(name for name in times if times[name] > 1)
             raise InvalidArgumentError(f"{twice} is there twice", hint="nothing was stored: leave one of the two out")
         return found
 
