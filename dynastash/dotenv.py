@@ -28,7 +28,7 @@ NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BLANK: Final = re.compile(r"[ \t]*(#[^\n]*)?(\n|\Z)")
 _ASSIGNMENT: Final = re.compile(r"[ \t]*(?:export[ \t]+)?([^\s=#'\"]+)[ \t]*=[ \t]*")
 _BARE: Final = re.compile(r"[^\n]*")
-_COMMENT: Final = re.compile(r"[ \t]+#.*")
+_COMMENT: Final = re.compile(r"(?<![ \t])[ \t]+#.*")  # looks at a run of blanks once
 _SINGLE: Final = re.compile(r"'([^']*)'")
 _DOUBLE: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)

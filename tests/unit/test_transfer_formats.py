@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from resource import RUSAGE_SELF, getrusage
+
 import pytest
 
 from dynastash.errors import InvalidArgumentError
@@ -151,7 +153,7 @@ def test_what_people_write_by_hand_is_read(form: str, text: str, found: dict[str
         ("yaml", "a: b\n---\nc: d\n", "not YAML of one document"),
         ("yaml", "a: [b]\n", "is a list or a mapping"),
         ("yaml", "- a\n", "not a mapping"),
-        ("yaml", "{a: " * 5000, "not YAML"),
+        ("yaml", "{a: " * 5000, "line 1: there are more than 64 levels"),
         ("csv", "a,b\n", "line 1: the header"),
         ("csv", "name,value\na\n", "line 2: there are 1 fields"),
         ("csv", 'name,value\na,b"c\n', "line 2: there is a quote"),
@@ -194,3 +196,25 @@ def test_what_is_no_utf_8_is_refused(form: str) -> None:
 def test_a_manifest_needs_a_name_that_kubernetes_takes(name: str) -> None:
     with pytest.raises(InvalidArgumentError, match="not a name for a Secret"):
         open_format("kubernetes").write([], name=name)
+
+
+def test_a_hostile_file_took_time_by_the_square_of_its_length() -> None:
+    """Each of these would keep a broken reader busy for hours."""
+    long = 300_000
+    assert read("dotenv", b"KEY=a" + b" " * long + b"b") == {"KEY": b"a" + b" " * long + b"b"}
+    assert read("properties", b"KEY=" + b"a\\\n" * long + b"b") == {"KEY": b"a" * long + b"b"}
+    assert read("shell", b"KEY=" + b"a\\$" * long) == {"KEY": b"a$" * long}
+    with pytest.raises(InvalidArgumentError, match="'0' is there twice"):
+        read("json", ("{" + "".join(f'"{n}":"",' for n in range(1, long)) + '"0":"","0":""}').encode())
+    with pytest.raises(InvalidArgumentError, match="line 1: there are more than 64 levels"):
+        read("yaml", b"[" * long)
+
+
+def test_a_quote_that_is_not_closed_took_gigabytes() -> None:
+    """What a regular expression might have gone back to, for each character."""
+    data = b'name,value\nKEY,"' + b"x" * 4_000_000
+    before = getrusage(RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InvalidArgumentError, match="line 2: there is a quote"):
+        read("csv", data)
+    assert getrusage(RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+    assert read("csv", data + b'"""\n') == {"KEY": b"x" * 4_000_000 + b'"'}

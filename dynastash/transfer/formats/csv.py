@@ -14,7 +14,7 @@ from dynastash.transfer.formats.base import Entry, cannot, distinct, entry, refu
 
 _FORM: Final = "a CSV file"
 _HEADER: Final = ["name", "value"]
-_FIELD: Final = re.compile(r'"((?:[^"]|"")*)"|([^",\r\n]*)')
+_FIELD: Final = re.compile(r'"([^"]*+(?:""[^"]*+)*+)"|([^",\r\n]*)')  # possessive: nothing is kept to go back to
 _END: Final = re.compile(r"\r?\n|\Z")
 
 

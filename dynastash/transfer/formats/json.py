@@ -7,6 +7,7 @@ text and are refused: ``5432`` and ``5432.0`` may be one number, and are two sec
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -61,6 +62,6 @@ def flattened(document: dict[str, Any], before: str) -> Iterator[Entry]:
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Twice(next(name for name in names if names.count(name) > 1))
+        times = Counter(name for name, _ in pairs)
+        raise _Twice(next(name for name in times if times[name] > 1))
     return found

@@ -51,18 +51,18 @@ class Properties:
 
 def _logical(text: str) -> Iterator[tuple[int, str]]:
     """Lines as Java sees them: without comments and empty ones, and with those that a backslash goes on in."""
-    whole, start = "", 0
+    parts: list[str] = []
+    start = 0
     for number, line in enumerate(re.split("\r\n|\r|\n", text), 1):
         line = line.lstrip(_SPACE)
         if not start and (not line or line[0] in "#!"):
             continue
         start = start or number
-        whole += line
-        if _CONTINUED.search(whole):
-            whole = whole[:-1]
+        if _CONTINUED.search(line):
+            parts.append(line[:-1])
             continue
-        yield start, whole
-        whole, start = "", 0
+        yield start, "".join([*parts, line])
+        parts, start = [], 0
     if start:
         refuse(start, "it ends with a backslash, and nothing follows", "remove it")
 

@@ -34,10 +34,11 @@ class Shell:
             start = _START.match(text, place)
             if start is None:
                 refuse(line, "this is no assignment", "write export NAME='value', one a line; other shell is not read")
-            place, value = start.end(), ""
+            place, pieces = start.end(), list[str]()
             while part := _PART.match(text, place):
-                value += next(piece for piece in part.groups() if piece is not None)
+                pieces.append(next(piece for piece in part.groups() if piece is not None))
                 place = part.end()
+            value = "".join(pieces)
             end = _END.match(text, place)
             if end is None:
                 refuse(line, f"{start[1]} has what a shell would expand or end at", "put it all between single quotes")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from yaml.nodes import MappingNode, Node
 
 _TEXT: Final = "tag:yaml.org,2002:str"
+_DEEPEST: Final = 64
 _KINDS: Final = {
     "tag:yaml.org,2002:bool": "true or false",
     "tag:yaml.org,2002:null": "null",
@@ -36,7 +37,12 @@ def root(data: bytes) -> MappingNode:
     said = ""
     line: int | None = None
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:  # the parser takes time by the square of it
+                said, line = f"there are more than {_DEEPEST} levels", event.start_mark.line + 1
+                break
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
                 said, line = "there is an anchor or an alias", event.start_mark.line + 1
                 break
