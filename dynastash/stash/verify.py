@@ -375,9 +375,7 @@ def violations(
 def _gaps(start: int, end: int, there: Collection[int]) -> Iterator[tuple[int, int]]:
     """The runs of numbers from ``start`` up to ``end`` that are not ``there``: few, whatever a forged head claims."""
     following = start
-    for number in sorted(number for number in there if start <= number < end):
+    for number in sorted(number for number in {end, *there} if start <= number <= end):
         if number > following:
             yield following, number - 1
         following = number + 1
-    if following < end:
-        yield following, end - 1

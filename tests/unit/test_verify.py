@@ -182,6 +182,14 @@ DAMAGE: Mapping[str, tuple[Callable[[World], object], list[tuple[int | None, Pro
         True,
     ),
     "no id": (edit(v(3), id=None), [(3, Problem.MALFORMED, "the record has no id")], True),
+    "no id of the current version": (
+        edit(v(4), id=None),
+        [
+            (4, Problem.MALFORMED, "the record has no id"),
+            (None, Problem.FORGED, "the head cannot be authenticated: its version does not open"),
+        ],
+        True,
+    ),
     "a half-written record": (
         lambda world: world.write_at(NAME, v(3), '{"name":'),
         [(3, Problem.MALFORMED, "the record has no format")],
@@ -234,6 +242,14 @@ DAMAGE: Mapping[str, tuple[Callable[[World], object], list[tuple[int | None, Pro
         [
             (4, Problem.MISSING, "the newest version is missing"),
             (4, Problem.MISSING, "the current version has no value"),
+        ],
+        True,
+    ),
+    "the pending version is gone": (
+        several(pending, lambda world: world.drop(NAME, v(5))),
+        [
+            (5, Problem.MISSING, "the newest version is missing"),
+            (5, Problem.MISSING, "the pending version has no value"),
         ],
         True,
     ),
@@ -342,6 +358,8 @@ def test_what_fails_to_authenticate_is_said(world: World) -> None:
         (3, "the record fails authentication"),
         (None, "the seal fails authentication"),
     ]
+    world.edit(NAME, v(4), comment={"S": "x"})
+    assert found(world.fresh())[-1][3] == "the head cannot be authenticated: its version does not open"
 
 
 def test_a_forged_head_does_not_make_verify_count_to_ten_billion(world: World) -> None:
@@ -359,6 +377,7 @@ def test_a_forged_head_does_not_make_verify_count_to_ten_billion(world: World) -
         ("expires", 60, [("n", 1, "expired", "the current version has expired")]),
         ("expires, deleted", 60, []),
         ("deleted", 86_399, []),
+        ("deleted", 86_400, [("n", None, "overdue", "the secret is deleted and its recovery window is over")]),
         ("deleted", 86_401, [("n", None, "overdue", "the secret is deleted and its recovery window is over")]),
         ("pending", 86_400, []),
         ("pending", 86_401, [("n", 2, "overdue", "a rotation is pending for more than a day")]),
@@ -377,6 +396,25 @@ def test_time(tmp_path: Path, prepare: str, wait: int, expected: object) -> None
     world.clock.advance(wait)
     for structure_only in (False, True):
         assert found(world.fresh(), "n", structure_only=structure_only) == expected
+
+
+def test_the_newest_version_may_be_deleted_and_may_be_all_that_is_left(world: World) -> None:
+    """An aborted one is nobody's current version; a prune goes as far as the newest."""
+    pending(world)
+    world.stash.abort(NAME)
+    world.stash.delete(NAME, 5)
+    world.stash.put("other", "newer")
+    world.stash.prune("other", keep=1)
+    assert found(world.fresh()) == []
+
+
+def test_a_destroyed_head_has_no_version_to_agree_with(world: World) -> None:
+    """What it does not copy is no second finding."""
+    world.stash.put("n", "x", comment="why")
+    old = world.item("n", v(1))
+    world.stash.destroy("n")
+    world.write(old)
+    assert found(world.fresh(), "n") == [("n", 1, "mismatch", "the head calls the version destroyed, and it is not")]
 
 
 # --- what is not about a record
@@ -434,8 +472,14 @@ def test_a_secret_that_was_put_back_is_found_by_whoever_saw_more(world: World) -
         world.write(item)
     assert found(world.fresh()) == []
     for structure_only in (False, True):
-        (finding,) = found(world.stash, structure_only=structure_only)
-        assert finding[:3] == ("other", None, "rolled back")
+        assert found(world.stash, structure_only=structure_only) == [
+            (
+                "other",
+                None,
+                "rolled back",
+                "the store shows an earlier state of other than it did before (version 1, then 2)",
+            )
+        ]
     assert found(world.stash, "app/") == []
 
 
