@@ -71,6 +71,19 @@ def deliver(
     return results
 
 
+def deliver_again(settings: Settings, place: Place, target: Target, planned: Plan) -> Sequence[Done]:
+    """Try once more what was shown and failed. Nothing is said where it fails again."""
+    from dynastash.transfer import outgoing
+
+    source = settings.environment().name
+    results = outgoing.verify(target, list(outgoing.apply(target, planned)))
+    if any(each.error is None for each in results):
+        say(f"{target.description}, from {source}: {_told(results)}; compared with what is there now")
+        if settings.output != "table":
+            emit(_data(source, place, planned, results), settings.output)
+    return results
+
+
 def _carried_out(target: Target, planned: Plan, described: str) -> Sequence[Done]:
     """What became of each change. Whatever ends it half-way, what was done until then is said."""
     from dynastash.transfer import outgoing

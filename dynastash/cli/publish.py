@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from dynastash.cli.command import Command, OwnOption, PlaceOption
-from dynastash.cli.delivering import deliver, left_out
+from dynastash.cli.delivering import deliver, deliver_again, left_out
 from dynastash.cli.handing import which_copies
 from dynastash.cli.oldtable import published_with
 from dynastash.cli.options import Seconds, Settings, Usage, common, dry_run, yes
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dynastash.credstash.terms import Terms
     from dynastash.transfer.choosing import Selection
     from dynastash.transfer.keeping import Keeper, Round
+    from dynastash.transfer.outgoing import Done
 
 _INTERVAL: Final = 60.0
 _NOTE: Final = (
@@ -106,33 +107,47 @@ def publish_command(
     keeper = Keeper(settings.stash(), whole, few, replace(selection, key_tag=TAG), rules)
     first = keeper.look()
     assert first is not None
-    failure = _carry_out(settings, named, keeper, first, notes=(_NOTE,), dry_run=dry_run, yes=yes)
+    undone = _Undone()
+    undone.seen(first)
+    results = deliver(settings, named, first.target, first.planned, notes=(_NOTE,), dry_run=dry_run, yes=yes)
+    keeper.done(first, results)
+    undone.tried(results)
+    failure = left_out(first.planned, results)
     if not watch:
         if failure is not None:
             raise failure
         return
     if failure is not None:
         complain_of(failure, hint=failure.hint, verbose=settings.verbose)
-    _watch(settings, named, keeper, interval or _INTERVAL)
+    _watch(settings, named, keeper, undone, interval or _INTERVAL)
 
 
-def _carry_out(
-    settings: Settings,
-    named: Place,
-    keeper: Keeper,
-    this: Round,
-    *,
-    notes: tuple[str, ...] = (),
-    dry_run: bool = False,
-    yes: bool = True,
-) -> DynastashError | None:
-    """One round, shown; what was left out is returned."""
-    results = deliver(settings, named, this.target, this.planned, notes=notes, dry_run=dry_run, yes=yes)
-    keeper.done(this, results)
-    return left_out(this.planned, results)
+class _Undone:
+    """What was shown and is not done yet, because it failed or cannot be done: by key, as it was shown."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, tuple[object, ...]] = {}
+
+    def seen(self, this: Round) -> bool:
+        """Whether ``this`` has anything that was not shown before. It counts as shown from now on."""
+        steps = {
+            step.key: (step.name, step.version, step.action, step.reason)
+            for step in (*this.planned.changes, *this.planned.problems)
+        }
+        new = not steps.items() <= self._steps.items()
+        if this.whole:
+            self._steps.clear()
+        self._steps |= steps
+        return new
+
+    def tried(self, results: Sequence[Done]) -> None:
+        """What came of it: what was done would be new the next time."""
+        for each in results:
+            if each.error is None:
+                self._steps.pop(each.step.key, None)
 
 
-def _watch(settings: Settings, named: Place, keeper: Keeper, interval: float) -> None:
+def _watch(settings: Settings, named: Place, keeper: Keeper, undone: _Undone, interval: float) -> None:
     """Look every ``interval`` seconds, until Ctrl-C. A failure is told once, and tried again."""
     say(f"watching every {interval:g} s, until Ctrl-C")
     failing = False
@@ -140,7 +155,7 @@ def _watch(settings: Settings, named: Place, keeper: Keeper, interval: float) ->
         while True:
             time.sleep(interval)
             try:
-                _look_again(settings, named, keeper)
+                _look_again(settings, named, keeper, undone)
             except DynastashError as error:
                 if not failing:
                     complain_of(error, hint=error.hint, verbose=settings.verbose)
@@ -154,12 +169,20 @@ def _watch(settings: Settings, named: Place, keeper: Keeper, interval: float) ->
         raise
 
 
-def _look_again(settings: Settings, named: Place, keeper: Keeper) -> None:
-    """One look, and what follows of it; nothing is said where nothing does."""
+def _look_again(settings: Settings, named: Place, keeper: Keeper, undone: _Undone) -> None:
+    """One look, and what follows of it; nothing is said where nothing does, nor of what fails as it did before."""
     this = keeper.look()
     if this is None:
         return
+    new = undone.seen(this)
     if not this.planned.changes and not this.planned.problems:
         keeper.done(this, [])
-    elif failure := _carry_out(settings, named, keeper, this):
+        return
+    if new:
+        results = deliver(settings, named, this.target, this.planned, dry_run=False, yes=True)
+    else:
+        results = deliver_again(settings, named, this.target, this.planned)
+    keeper.done(this, results)
+    undone.tried(results)
+    if new and (failure := left_out(this.planned, results)):
         complain_of(failure, hint=failure.hint, verbose=settings.verbose)

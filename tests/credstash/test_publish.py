@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -203,6 +204,29 @@ def test_watching(cli: Cli, old: OldTable) -> None:
     assert err.decode().splitlines()[0] == "stopped: the table stays as it is"
     assert any(": updated 1" in line for line in said)
     assert "Traceback" not in err.decode()
+
+
+def test_what_stays_undone_is_told_once_by_a_watch(cli: Cli, old: OldTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here another's version, which keeps ours from being removed: it is tried again at each look."""
+    old.add("b", padded(1), b"theirs")
+    cli.ok("put", "a", given=b"one")
+    cli.ok("put", "b", given=b"one")
+    cli.ok(*arguments(old, "--take-over", "--yes"))
+    cli.ok("delete", "b")
+    looks: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            cli.ok("put", "a", given=b"two")
+        if len(looks) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("dynastash.cli.publish.time", SimpleNamespace(sleep=sleep))
+    done = cli(*arguments(old, "--yes", "--watch"))
+    assert done.code == exits.INTERRUPTED
+    assert done.err.count("to update, 1 to remove") + done.err.count("to remove, 1 the same") == 2
+    assert done.err.count("b stays in credstash table") == 2  # at first, and beside what was new
 
 
 class Kept:
