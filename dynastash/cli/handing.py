@@ -60,6 +60,7 @@ def which_copies(command: _F, *, layouts: bool = True) -> _F:
         option(
             "--secret",
             "secrets",
+            type=PlainText(),
             multiple=True,
             callback=_references,
             metavar="KEY=REF",
@@ -68,6 +69,7 @@ def which_copies(command: _F, *, layouts: bool = True) -> _F:
         option(
             "--prefix",
             "prefixes",
+            type=PlainText(),
             multiple=True,
             metavar="PREFIX",
             help="Every secret whose name starts so; app1/db/password under app1/ has the key db/password.",

@@ -28,6 +28,7 @@ def _which_keys(command: _F) -> _F:
         click.option(
             "--only",
             cls=OwnOption,
+            type=PlainText(),
             multiple=True,
             metavar="GLOB",
             help="Only keys that match, as in 'app1.*'; may be repeated.",
@@ -72,6 +73,7 @@ def _which_keys(command: _F) -> _F:
     "--from",
     "source",
     cls=OwnOption,
+    type=PlainText(),
     metavar="PLACE",
     help="credstash:TABLE, secretsmanager:PREFIX, ssm:/PATH or environment:NAME.",
 )
@@ -174,6 +176,7 @@ def _of_file(path: str, form: str | None) -> tuple[str, Iterable[History]]:
     "--from",
     "source",
     cls=OwnOption,
+    type=PlainText(),
     required=True,
     metavar="PLACE",
     help="credstash:TABLE, secretsmanager:PREFIX, ssm:/PATH or environment:NAME.",

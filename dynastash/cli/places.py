@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from dynastash.cli.command import PlaceOption
+from dynastash.cli.options import PlainText, Usage
 from dynastash.errors import InvalidArgumentError
 from dynastash.places import Kind, Place, parse
 
@@ -36,8 +37,6 @@ def place(text: str, kinds: Sequence[Kind] = tuple(Kind)) -> Place:
     try:
         return parse(text, kinds)
     except InvalidArgumentError as error:
-        from dynastash.cli.options import Usage
-
         raise Usage(str(error), error.hint or "") from None
 
 
@@ -60,6 +59,7 @@ def _ways(command: _F, direction: str, parameter: str, whose: str) -> _F:
             f"--{direction}-{setting.replace('_', '-')}",
             f"{direction}_{setting}",
             cls=PlaceOption,
+            type=PlainText(),
             metavar=metavar,
             help=f"{meaning[:1].upper()}{meaning[1:]} {whose}, where it is another than the environment's.",
         )(wrapped)

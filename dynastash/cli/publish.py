@@ -13,7 +13,7 @@ from dynastash.cli.command import Command, OwnOption, PlaceOption
 from dynastash.cli.delivering import deliver, deliver_again, left_out
 from dynastash.cli.handing import which_copies
 from dynastash.cli.oldtable import published_with
-from dynastash.cli.options import Seconds, Settings, Usage, common, dry_run, yes
+from dynastash.cli.options import PlainText, Seconds, Settings, Usage, common, dry_run, yes
 from dynastash.cli.output import complain_of, say
 from dynastash.cli.places import place, to_place
 from dynastash.errors import DynastashError
@@ -41,7 +41,7 @@ _NOTE: Final = (
         "dynastash publish --to credstash:old --prefix '' --yes --watch -e prod",
     ),
 )
-@click.option("--to", "to", cls=OwnOption, required=True, metavar="PLACE", help="credstash:TABLE.")
+@click.option("--to", "to", cls=OwnOption, type=PlainText(), required=True, metavar="PLACE", help="credstash:TABLE.")
 @functools.partial(which_copies, layouts=False)
 @click.option(
     "--even-if-empty",

@@ -9,7 +9,7 @@ import click
 
 from dynastash.cli.command import Command, OwnOption
 from dynastash.cli.handing import KINDS, hand_over, how_kept, which_copies
-from dynastash.cli.options import Settings, common, dry_run, yes
+from dynastash.cli.options import PlainText, Settings, common, dry_run, yes
 from dynastash.cli.places import place, to_place
 
 if TYPE_CHECKING:
@@ -25,7 +25,15 @@ if TYPE_CHECKING:
         "dynastash sync --to secretsmanager:app1 --secret db=app1/db/login -e prod",
     ),
 )
-@click.option("--to", "to", cls=OwnOption, required=True, metavar="PLACE", help="ssm:/PATH or secretsmanager:PREFIX.")
+@click.option(
+    "--to",
+    "to",
+    cls=OwnOption,
+    type=PlainText(),
+    required=True,
+    metavar="PLACE",
+    help="ssm:/PATH or secretsmanager:PREFIX.",
+)
 @which_copies
 @click.option(
     "--even-if-empty",

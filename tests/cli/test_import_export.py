@@ -145,6 +145,23 @@ def test_a_file_that_is_no_text_or_may_not_be_read_is_told(two: Cli, unprivilege
     assert (done.code, "check the owner and the modes" in done.err) == (4, True)
 
 
+@pytest.mark.parametrize(
+    ("line", "option"),
+    [
+        (("sync", "--to", "ssm:/a", "--secret", "\udcff=a"), "--secret"),
+        (("sync", "--to", "ssm:/\udcff", "--prefix", ""), "--to"),
+        (("sync", "--to", "ssm:/a", "--prefix", "\udcff"), "--prefix"),
+        (("publish", "--to", "credstash:\udcff", "--prefix", ""), "--to"),
+        (("publish", "--to", "credstash:a", "--prefix", "", "--to-region", "\udcff"), "--to-region"),
+        (("migrate", "--from", "credstash:\udcff"), "--from"),
+        (("import", "--from", "ssm:/a", "--only", "\udcff"), "--only"),
+    ],
+)
+def test_bytes_that_are_no_text_were_taken_for_a_defect_of_ours(two: Cli, line: tuple[str, ...], option: str) -> None:
+    done = two(*line)
+    assert done.code == 2 and done.err.startswith(f"error: invalid value for '{option}': is not valid UTF-8")
+
+
 def test_a_file_comes_from_standard_input(two: Cli) -> None:
     two.ok("import", "-", "--format", "dotenv", given=b"A=1\nB='two words'\n")
     assert values(two) == {"A": "1", "B": "two words"}
