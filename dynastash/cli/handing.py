@@ -87,6 +87,17 @@ def which_copies(command: _F, *, layouts: bool = True) -> _F:
     return wrapped  # type: ignore[no-any-return]
 
 
+def even_if_empty(command: _F) -> _F:
+    """``empty``: whether it is meant that nothing starts with a prefix any more."""
+    return click.option(
+        "--even-if-empty",
+        "empty",
+        cls=OwnOption,
+        is_flag=True,
+        help="Go on where nothing starts with a prefix any more: what was made for it is removed.",
+    )(command)
+
+
 def how_kept(command: _F) -> _F:
     """``kept``: the ``kms_key``, ``tier``, ``recovery_days`` and ``take_over`` by which copies are kept."""
 

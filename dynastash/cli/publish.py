@@ -11,7 +11,7 @@ import click
 
 from dynastash.cli.command import Command, OwnOption, PlaceOption
 from dynastash.cli.delivering import deliver, deliver_again, left_out
-from dynastash.cli.handing import which_copies
+from dynastash.cli.handing import even_if_empty, which_copies
 from dynastash.cli.oldtable import published_with
 from dynastash.cli.options import PlainText, Seconds, Settings, Usage, common, dry_run, yes
 from dynastash.cli.output import complain_of, say
@@ -43,13 +43,7 @@ _NOTE: Final = (
 )
 @click.option("--to", "to", cls=OwnOption, type=PlainText(), required=True, metavar="PLACE", help="credstash:TABLE.")
 @functools.partial(which_copies, layouts=False)
-@click.option(
-    "--even-if-empty",
-    "empty",
-    cls=OwnOption,
-    is_flag=True,
-    help="Go on where nothing starts with a prefix any more: what was made for it is removed.",
-)
+@even_if_empty
 @click.option("--watch", cls=OwnOption, is_flag=True, help="Go on: carry every change over until Ctrl-C.")
 @click.option(
     "--interval",

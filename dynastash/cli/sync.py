@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dynastash.cli.command import Command, OwnOption
-from dynastash.cli.handing import KINDS, hand_over, how_kept, which_copies
+from dynastash.cli.handing import KINDS, even_if_empty, hand_over, how_kept, which_copies
 from dynastash.cli.options import PlainText, Settings, common, dry_run, yes
 from dynastash.cli.places import place, to_place
 
@@ -35,13 +35,7 @@ if TYPE_CHECKING:
     help="ssm:/PATH or secretsmanager:PREFIX.",
 )
 @which_copies
-@click.option(
-    "--even-if-empty",
-    "empty",
-    cls=OwnOption,
-    is_flag=True,
-    help="Go on where nothing starts with a prefix any more: what was made for it is removed.",
-)
+@even_if_empty
 @dry_run
 @yes
 @how_kept

@@ -96,6 +96,15 @@ def test_a_parameter_outside_of_all_paths_lost_its_first_letter() -> None:
     assert [each.key for each in ParameterSource(clients, "/", whole=False).read()] == ["a/b", "token"]
 
 
+def test_a_description_in_digits_was_dropped_from_a_secret_as_if_chamber_had_written_it() -> None:
+    clients: Any = Scripted(
+        list_secrets=lambda _: {"SecretList": [{"Name": "a", "Description": "2024"}]},
+        batch_get_secret_value=lambda _: {"SecretValues": [{"Name": "a", "SecretString": "made-up"}]},
+    )
+    (found,) = SecretsManagerSource(clients, "", whole=False).read()
+    assert found.revisions[0].comment == "2024"
+
+
 def test_one_parameter_that_cannot_be_decrypted_is_a_conflict_and_the_others_are_read() -> None:
     clients: Any = Scripted(describe_parameters=described("/x/a", "/x/b", "/x/c"), get_parameters=values_but("/x/b"))
     planned = plan(ParameterTarget(clients, "/x", "prod"), [out("a"), out("b"), out("c")])

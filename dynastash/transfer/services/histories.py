@@ -156,7 +156,11 @@ class SecretsManagerSource:
             value = values.get(name)
             reason = None if value is not None else problems.get(name, ("", "it has no value"))[1]
             revision = Revision(
-                label, value, problem=reason, comment=_comment(entry.get("Description")), stages=(Stage.CURRENT,)
+                label,
+                value,
+                problem=reason,
+                comment=_written_by_hand(entry.get("Description")),
+                stages=(Stage.CURRENT,),
             )
             yield self._as_history(entry, (revision,))
 
@@ -174,7 +178,7 @@ class SecretsManagerSource:
         kept = sorted((each for each in versions if not _is_pending(each)), key=_age)
         if not kept or CURRENT not in kept[-1].get("VersionStages", ()):
             return self._as_history(entry, (), problem="it has no current version")
-        comment = _comment(entry.get("Description"))
+        comment = _written_by_hand(entry.get("Description"))
         labels = _labels([str(each["VersionId"]) for each in versions])
         revisions = tuple(self._revision(name, each, labels, comment if each is kept[-1] else None) for each in kept)
         notes = [f"version {labels[each['VersionId']]} is pending there and stays behind" for each in pending]
@@ -241,15 +245,15 @@ def _revision(parameter: Mapping[str, Any], stage: Stage | None) -> Revision:
     return Revision(
         str(parameter["Version"]),
         Plaintext(str(parameter["Value"]).encode("utf-8")),
-        comment=_comment(parameter.get("Description")),
+        comment=_written_by_hand(parameter.get("Description"), chamber=True),
         created_at=parameter.get("LastModifiedDate"),
         stages=() if stage is None else (stage,),
     )
 
 
-def _comment(description: str | None) -> str | None:
-    """A description that somebody wrote: not ours, nor chamber's, which is a number."""
-    if not description or description.isdecimal() or marks.described(description) is not None:
+def _written_by_hand(description: str | None, *, chamber: bool = False) -> str | None:
+    """A description that somebody wrote: not ours, nor, on a parameter, ``chamber``'s, which is a number."""
+    if not description or (chamber and description.isdecimal()) or marks.described(description) is not None:
         return None
     return description
 
