@@ -54,6 +54,6 @@ def _publish(temporary: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        if target.exists():
+        if os.path.lexists(target):  # a link to nowhere is somebody's too
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
         temporary.rename(target)
