@@ -37,7 +37,7 @@ def to_secrets(target: Target, prefix: str, key: str | None = None) -> list[Json
     secrets = f"arn:{partition}:secretsmanager:{region}:{account}:secret:{prefix}*"
     return [
         _allow("FindSecrets", ["secretsmanager:BatchGetSecretValue", "secretsmanager:ListSecrets"], "*"),
-        _allow("ReadCopies", "secretsmanager:GetSecretValue", secrets),
+        _allow("ReadCopies", ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"], secrets),
         _allow(
             "MakeCopies",
             ["secretsmanager:CreateSecret", "secretsmanager:TagResource"],

@@ -279,4 +279,5 @@ def test_copies_are_kept_with_their_policy_where_identities_are_checked(
         assert _command(guarded, user, *step, **inside)[0] == OK
         done = sync(place)
         assert done[0] == OK, done[1]
-    assert sync(f"{place}0")[0] == exits.PARTIAL
+    # What is not in Secrets Manager's list is asked for by itself, which is refused before anything is tried.
+    assert sync(f"{place}0")[0] == (exits.PARTIAL if kind == "ssm" else exits.DENIED)

@@ -46,7 +46,7 @@ def test_secrets_are_made_with_our_tag_and_only_those_are_replaced_and_removed()
     policy = policy_document(DEV, {}, copying=to_secrets(DEV, "app1/"))
     inside = f"{SECRET}/db-AbCdEf"
     assert may(policy, "secretsmanager:ListSecrets", "*") and may(policy, "secretsmanager:BatchGetSecretValue", "*")
-    assert may(policy, "secretsmanager:GetSecretValue", inside)
+    assert may(policy, "secretsmanager:GetSecretValue", inside) and may(policy, "secretsmanager:DescribeSecret", inside)
     assert not may(policy, "secretsmanager:GetSecretValue", f"{SECRET}0/db-AbCdEf")
     assert may(policy, "secretsmanager:CreateSecret", inside, context=NEW)
     assert not may(policy, "secretsmanager:CreateSecret", inside)

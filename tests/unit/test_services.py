@@ -195,6 +195,40 @@ def test_a_secret_that_may_not_be_read_is_a_conflict_and_the_others_are_read(arn
     assert planned.steps[1].reason == "it cannot be read: no policy allows it"
 
 
+def test_a_list_that_lags_behind_hid_what_had_just_been_made_and_showed_what_had_just_been_removed() -> None:
+    """AWS's list may be five minutes late: what counts is what each secret says of itself."""
+    there: dict[str, dict[str, Any]] = {}
+
+    def describe(given: dict[str, Any]) -> Any:
+        if given["SecretId"] not in there:
+            raise refused("ResourceNotFoundException", "DescribeSecret")
+        return there[given["SecretId"]]
+
+    def delete(given: dict[str, Any]) -> None:
+        there[given["SecretId"]]["DeletedDate"] = datetime(2026, 1, 1, tzinfo=UTC)
+
+    late = [entry("x/old")]
+    there["x/old"] = {**entry("x/old"), "VersionIdsToStages": {}}
+    clients: Any = Scripted(
+        list_secrets=lambda _: {"SecretList": late},
+        describe_secret=describe,
+        batch_get_secret_value=batch(),
+        create_secret=lambda given: there.update({given["Name"]: {**entry(given["Name"]), "VersionIdsToStages": {}}}),
+        delete_secret=delete,
+    )
+    target = SecretsManagerTarget(clients, "x", "prod")
+    before = target.held(["a"])
+    assert before.keys() == {"old"}
+    target.write(out("a"), None)
+    target.remove(before["old"])
+    held = target.held(["a"])
+    assert (held.keys(), held["a"].owned, held["a"].value) == ({"a"}, True, Plaintext(b"made-up"))
+    again = SecretsManagerTarget(clients, "x", "prod").held(["a"])
+    assert again.keys() == {"a"}
+    there.pop("x/old")
+    assert SecretsManagerTarget(clients, "x", "prod").held([]).keys() == set()
+
+
 def test_no_secret_that_may_be_read_is_an_error() -> None:
     clients: Any = Scripted(list_secrets=listed(entry("x/a")), batch_get_secret_value=batch(denied=("x/a",)))
     with pytest.raises(ServiceAccessDeniedError, match="secretsmanager:GetSecretValue"):

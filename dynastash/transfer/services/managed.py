@@ -43,6 +43,7 @@ class SecretsManagerTarget:
         self._key_id = key_id
         self._recovery_days = recovery_days
         self._there: dict[str, Mapping[str, Any]] = {}
+        self._changed: set[str] = set()
 
     @property
     def description(self) -> str:
@@ -60,8 +61,9 @@ class SecretsManagerTarget:
         return None
 
     def held(self, keys: Iterable[str]) -> Mapping[str, Held]:
-        self._there = {str(each["Name"]): each for each in entries(self._client, self._prefix)}
-        wanted = {name: key for key in keys if (name := self._prefix + key) in self._there}
+        asked = {self._prefix + key: key for key in keys}
+        self._there = self._found(asked)
+        wanted = {name: key for name, key in asked.items() if name in self._there}
         values = self._values([name for name in sorted(wanted) if not self._there[name].get("DeletedDate")])
         found: dict[str, Held] = {}
         for name, entry in self._there.items():
@@ -84,6 +86,7 @@ class SecretsManagerTarget:
 
     def write(self, outgoing: Outgoing, held: Held | None) -> None:
         name = self._prefix + outgoing.key
+        self._changed.add(name)
         given = {
             **_value(outgoing.value.expose()),
             "ClientRequestToken": marks.token(self._environment, outgoing, self._current(name)),
@@ -109,11 +112,35 @@ class SecretsManagerTarget:
             self._call("tag_resource", SecretId=name, Tags=tags)
 
     def remove(self, held: Held) -> None:
+        name = self._prefix + held.key
+        self._changed.add(name)
         try:
-            self._call("delete_secret", SecretId=self._prefix + held.key, RecoveryWindowInDays=self._recovery_days)
+            self._call("delete_secret", SecretId=name, RecoveryWindowInDays=self._recovery_days)
         except ServiceError as error:
             if error.code != "ResourceNotFoundException":
                 raise
+
+    def _found(self, asked: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        """What is there under the prefix, by name.
+
+        The list may lack changes of the last five minutes, as AWS says of it: what is missing from it, what was changed
+        from here, and what is about to be taken away because nobody asks for it, is looked at by itself.
+        """
+        found = {str(each["Name"]): each for each in entries(self._client, self._prefix)}
+        asked = set(asked)
+        unwanted = {
+            name
+            for name, entry in found.items()
+            if name not in asked
+            and not entry.get("DeletedDate")
+            and marks.pairs(entry.get("Tags")).get(marks.ENVIRONMENT) == self._environment
+        }
+        for name in sorted((asked - found.keys()) | unwanted | self._changed):
+            if (entry := described(self._client, name)) is None:
+                found.pop(name, None)
+            else:
+                found[name] = entry
+        return found
 
     def _current(self, name: str) -> str:
         """The id of the version that is current, empty where none is."""
@@ -158,6 +185,18 @@ def entries(client: Any, prefix: str) -> Iterator[Mapping[str, Any]]:
         for page in client.get_paginator("list_secrets").paginate(**given):
             # The filter knows no case everywhere, and finds more than beginnings somewhere.
             yield from (entry for entry in page["SecretList"] if entry["Name"].startswith(prefix))
+
+
+def described(client: Any, name: str) -> Mapping[str, Any] | None:
+    """The secret as the list would have it once it is up to date; None where there is none."""
+    try:
+        with translated("secretsmanager"):
+            answer: Mapping[str, Any] = client.describe_secret(SecretId=name)
+    except ServiceError as error:
+        if error.code != "ResourceNotFoundException":
+            raise
+        return None
+    return {**answer, "SecretVersionsToStages": answer.get("VersionIdsToStages")}
 
 
 def current_values(client: Any, names: Sequence[str]) -> tuple[dict[str, Plaintext], Mapping[str, tuple[str, str]]]:
