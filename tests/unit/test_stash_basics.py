@@ -236,6 +236,12 @@ class TestExpiry:
         assert rolled.expires_at is None
         assert world.fresh().get("n").value == first
 
+    def test_an_expired_secret_says_by_what_it_is_rotated(self, world: World) -> None:
+        """That is when it has to be."""
+        world.stash.generate("n", Password(length=40), expires_at=at(world, 1))
+        world.clock.advance(5)
+        assert world.fresh().policy("n") == Password(length=40)
+
 
 class TestIfVersion:
     """Compare-and-set on the current version."""
@@ -300,6 +306,14 @@ class TestGet:
         stash = world.fresh(store := CountingStore(world.store))
         assert stash.get("n", version=1).value == b"1"
         assert (store.calls, sorted(store.fetched)) == (["newest", "fetch"], [v(1), v(2)])
+
+    def test_any_two_are_compared(self, world: World) -> None:
+        """In the order in which they are named, and whatever is current."""
+        for value, comment in ((b"1", "a"), (b"1", "b"), (b"2", "b")):
+            world.stash.put("n", value, comment=comment)
+        difference = world.fresh().diff("n", 1, 2)
+        assert (difference.one.version.number, difference.other.version.number) == (1, 2)
+        assert (difference.same_value, difference.changed) == (True, ("comment",))
 
     def test_what_is_not_there(self, world: World) -> None:
         """A name, a number, a stage: each its own error, which says what there is."""

@@ -603,6 +603,8 @@ def test_what_is_not_current_yet_has_reached_nothing(tmp_path: Path) -> None:
     assert world.fresh().get("n", stage="pending").value == b"far"
     with pytest.raises(RollbackError, match=r"^n is at version 0, and version 1 at least was expected$"):
         world.fresh().get("n", stage="pending", min_version=1)
+    with pytest.raises(ConflictError, match=r"^a rotation of n is pending \(version 1\)$"):
+        world.fresh().rollback("n", 1)
 
 
 def test_a_stash_says_where_it_is_and_nothing_else(world: World) -> None:

@@ -18,6 +18,7 @@ from dynastash.errors import (
     ConflictError,
     IntegrityError,
     RollbackError,
+    SecretDestroyedError,
     SecretNotFoundError,
     StoreUnavailableError,
 )
@@ -439,6 +440,15 @@ class TestLostRaces:
             with pytest.raises(ConflictError):
                 getattr(world.fresh(racing), operation)("n")
             assert world.fresh().get("n").value == b"theirs"
+
+    def test_a_rollback_does_not_begin_a_destroyed_secret_anew(self, world: World) -> None:
+        """Erased after the old value was read: that is said, and erased it stays."""
+        world.stash.put("n", b"1")
+        world.stash.put("n", b"2")
+        racing = Meddled(world.store, lambda: world.fresh().destroy("n"), 1)
+        with pytest.raises(SecretDestroyedError):
+            world.fresh(racing).rollback("n")
+        assert world.stash.list()[0].current is None
 
 
 class Meddled(Between):
