@@ -41,6 +41,7 @@ _STASH = [f"tests/unit/test_{name}.py" for name in (
 TESTS: Mapping[str, Sequence[str]] = {
     "dynastash/stash/verify.py": ["tests/unit/test_verify.py"],
     "dynastash/stash/highwater.py": ["tests/unit/test_highwater.py", *_STASH],
+    "dynastash/stash/polling.py": ["tests/unit/test_polling.py"],
     "dynastash/stash/": _STASH,
     "dynastash/stores/sqlite.py": ["tests/unit/test_sqlite.py", "tests/contract/test_sqlite.py"],
     "dynastash/stores/dynamodb.py": ["tests/unit/test_dynamodb*.py"],
