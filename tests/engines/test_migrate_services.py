@@ -86,7 +86,7 @@ def test_secrets_with_their_versions_and_stages(cli: Cli, engine: Engine) -> Non
     client.delete_secret(SecretId=f"{prefix}/gone")
     arguments = ("migrate", "--from", f"secretsmanager:{prefix}", "--prefix", "app1/")
     done = cli(*arguments)
-    assert done.code == exits.PARTIAL and "awaits its deletion there" in done.text
+    assert done.code == exits.PARTIAL and "awaits its deletion there" in done.err
     assert "is pending there and stays behind" in done.text
     assert history(cli, "app1/db") == [(1, ["previous"], None, b"made-up-1"), (2, ["current"], "by hand", b"\x00\xff")]
     assert cli("get", "app1/gone").code == exits.NOT_FOUND
