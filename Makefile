@@ -64,10 +64,10 @@ lint: $(VENV)/.developed ## style, types, the architecture's contracts, the temp
 wheel: $(VENV)/.developed ## build the two wheels, install them into an empty environment and run them there
 	sh tests/wheel.sh "$(CURDIR)/$(BIN)/python"
 
-bench: .bench/tools/.installed ## measure dynastash beside its peers, some ten minutes; docs/performance.md says how to read it
+bench: .bench/tools/.installed ## measure dynastash beside its peers, some four minutes; docs/performance.md says how to read it
 	.bench/tools/bin/python -m bench
 
-bench-quick: .bench/tools/.installed ## the same in a minute or two, with fewer rounds and smaller tables
+bench-quick: .bench/tools/.installed ## the same in about a minute, with fewer rounds and smaller tables
 	.bench/tools/bin/python -m bench --quick
 
 clean: ## remove what the other targets made
