@@ -41,6 +41,9 @@ _LEFT_OUT = (
     "test_transports.py",
 )
 _TESTS_LEFT_OUT = (
+    "test_import_export.py::test_a_file_that_is_no_text_or_may_not_be_read_is_told",  # by nobody, who may not record
+    "test_import_export.py::test_an_import_that_is_killed_goes_on_with_the_same_command",
+    "test_import_export.py::test_ctrl_c_says_what_was_done_and_that_the_same_command_goes_on",
     "test_quick.py::test_a_process_that_gets_a_secret_has_no_click",
     "test_run_supervised.py::test_the_keyboard_reaches_the_program_once",
 )
