@@ -24,7 +24,7 @@ test-transports: $(VENV)/.developed ## run the command line's tests on AWS under
 	$(BIN)/python -m tests.cli.recording -n auto
 
 coverage: ## run the tests as `make test` does, and measure coverage; require 95 % of lines and branches
-	$(MAKE) test PYTEST_ARGS="--cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)"
+	$(MAKE) --no-print-directory test PYTEST_ARGS="--cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)"
 
 second-evaluator: .node/.installed ## install the second evaluator of policies, which the tests then ask too (npm, some 20 MB)
 
