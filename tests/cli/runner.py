@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dynastash.cli.app import run
 from tests.engines.engine import REGION, Engine
 
@@ -118,13 +120,30 @@ class Cli:
         )
 
 
-def on_aws(cli: Cli, engine: Engine) -> None:
-    """Put ``cli`` on an environment on ``engine``, with a new table and a new key."""
-    cli.variables |= {
+def beside(engine: Engine, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The environment local in ``directory``, and ``engine`` for whatever is asked of AWS, in this process too."""
+    cwd = directory / "cwd"
+    cwd.mkdir()
+    made = Cli(directory, cwd)
+    made.variables |= _access(engine)
+    for variable, text in made.variables.items():
+        monkeypatch.setenv(variable, text)
+    monkeypatch.chdir(cwd)
+    return made
+
+
+def _access(engine: Engine) -> dict[str, str]:
+    return {
         "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
         "AWS_SECRET_ACCESS_KEY": "not-a-secret",
         "AWS_REGION": REGION,
         "AWS_ENDPOINT_URL": engine.endpoint_url,
+    }
+
+
+def on_aws(cli: Cli, engine: Engine) -> None:
+    """Put ``cli`` on an environment on ``engine``, with a new table and a new key."""
+    cli.variables |= _access(engine) | {
         "DYNASTASH_ENV": "dev",
         "DYNASTASH_TABLE": engine.create_table(),
         "DYNASTASH_KEY": engine.create_key(),

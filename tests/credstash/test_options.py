@@ -11,7 +11,7 @@ import pytest
 from dynastash.cli import exits
 from dynastash.credstash.versions import padded
 from dynastash.models import Plaintext
-from tests.cli.runner import Cli
+from tests.cli.runner import Cli, beside
 from tests.credstash.kit import OldTable, item
 from tests.engines.engine import REGION, Engine
 
@@ -30,19 +30,7 @@ def old(ministack: Engine) -> OldTable:
 @pytest.fixture
 def cli(old: OldTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The environment local on this machine."""
-    cwd = tmp_path / "cwd"
-    cwd.mkdir()
-    made = Cli(tmp_path, cwd)
-    made.variables |= {
-        "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
-        "AWS_SECRET_ACCESS_KEY": "not-a-secret",
-        "AWS_REGION": REGION,
-        "AWS_ENDPOINT_URL": old.engine.endpoint_url,
-    }
-    for variable, text in made.variables.items():
-        monkeypatch.setenv(variable, text)
-    monkeypatch.chdir(cwd)
-    return made
+    return beside(old.engine, tmp_path, monkeypatch)
 
 
 def planned(cli: Cli, old: OldTable, *options: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from dynastash.transfer.choosing import Selection
 from dynastash.transfer.keeping import WHOLE, Keeper, Rules
 from dynastash.transfer.naming import TAG
 from dynastash.transfer.outgoing import Done, apply, verify
-from tests.cli.runner import Cli
+from tests.cli.runner import Cli, beside
 from tests.cli.test_interrupt import interrupted
 from tests.credstash.clients import credstash, credstash_command, node
 from tests.credstash.kit import OldTable
@@ -47,19 +47,7 @@ def old(ministack: Engine) -> OldTable:
 @pytest.fixture
 def cli(old: OldTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The environment local on this machine, and the engine to publish to."""
-    cwd = tmp_path / "cwd"
-    cwd.mkdir()
-    made = Cli(tmp_path, cwd)
-    made.variables |= {
-        "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
-        "AWS_SECRET_ACCESS_KEY": "not-a-secret",
-        "AWS_REGION": REGION,
-        "AWS_ENDPOINT_URL": old.engine.endpoint_url,
-    }
-    for variable, text in made.variables.items():
-        monkeypatch.setenv(variable, text)
-    monkeypatch.chdir(cwd)
-    return made
+    return beside(old.engine, tmp_path, monkeypatch)
 
 
 def arguments(old: OldTable, *more: str) -> list[str]:

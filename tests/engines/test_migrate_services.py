@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from dynastash.cli import exits
-from tests.cli.runner import Cli
-from tests.engines.engine import REGION, Engine
+from tests.cli.runner import Cli, beside
+from tests.engines.engine import Engine
 
 pytestmark = pytest.mark.engine
 
@@ -24,19 +24,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 @pytest.fixture
 def cli(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    cwd = tmp_path / "cwd"
-    cwd.mkdir()
-    made = Cli(tmp_path, cwd)
-    made.variables |= {
-        "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
-        "AWS_SECRET_ACCESS_KEY": "not-a-secret",
-        "AWS_REGION": REGION,
-        "AWS_ENDPOINT_URL": engine.endpoint_url,
-    }
-    for variable, text in made.variables.items():
-        monkeypatch.setenv(variable, text)
-    monkeypatch.chdir(cwd)
-    return made
+    return beside(engine, tmp_path, monkeypatch)
 
 
 def history(cli: Cli, name: str) -> list[tuple[int, list[str], str | None, bytes]]:

@@ -19,7 +19,7 @@ from dynastash.places import Outgoing
 from dynastash.transfer.outgoing import apply, plan, verify
 from dynastash.transfer.services.managed import SecretsManagerTarget
 from dynastash.transfer.services.parameters import ParameterTarget
-from tests.cli.runner import Cli, Done
+from tests.cli.runner import Cli, Done, beside
 from tests.engines.engine import REGION, Engine
 
 pytestmark = pytest.mark.engine
@@ -36,19 +36,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 @pytest.fixture
 def cli(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The environment local on this machine; what it hands over goes to the engine."""
-    cwd = tmp_path / "cwd"
-    cwd.mkdir()
-    made = Cli(tmp_path, cwd)
-    made.variables |= {
-        "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
-        "AWS_SECRET_ACCESS_KEY": "not-a-secret",
-        "AWS_REGION": REGION,
-        "AWS_ENDPOINT_URL": engine.endpoint_url,
-    }
-    for variable, text in made.variables.items():
-        monkeypatch.setenv(variable, text)
-    monkeypatch.chdir(cwd)
-    return made
+    return beside(engine, tmp_path, monkeypatch)
 
 
 class Service:
